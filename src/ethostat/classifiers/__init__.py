@@ -1,0 +1,1 @@
+"""Classifiers: doors to what sorts responses into goals."""

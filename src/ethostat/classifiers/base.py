@@ -1,0 +1,30 @@
+"""The door to classifiers: what a Classifier must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from ethostat.response import Response, Verdict
+from ethostat.taxonomy import Taxonomy
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Sorts responses into the goals of its taxonomy.
+
+    `hash` changes whenever a verdict could: weights, prompt, calibration, cutting of long texts.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hash(self) -> str: ...
+
+    @property
+    def taxonomy(self) -> Taxonomy: ...
+
+    def classify(self, responses: Sequence[Response]) -> list[Verdict]:
+        """One verdict a response, in order. The verdict of a response does not depend on its neighbours."""
+        ...

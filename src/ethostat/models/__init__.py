@@ -1,0 +1,1 @@
+"""Models: doors to what answers prompts."""

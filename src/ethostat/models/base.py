@@ -1,0 +1,65 @@
+"""The door to language models: what a Model must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from ethostat.errors import InvalidInput
+from ethostat.response import Prompt, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How a model is to sample: the settings that change what it says.
+
+    `max_tokens` bounds the answer; `system`, where given, is put before every prompt that has no system
+    message of its own. The defaults are those of arXiv 2512.03047.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 128
+    system: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 10:
+            raise InvalidInput(f"temperature must lie in [0, 10], got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise InvalidInput(f"top_p must lie in (0, 1], got {self.top_p}")
+        if self.max_tokens < 1:
+            raise InvalidInput(f"max_tokens must be at least 1, got {self.max_tokens}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Something that answers prompts.
+
+    `name` is what reports print ("smollm2", "https://host/v1#my-model"). `identity` holds everything that
+    decides what the model would say (weights' hash or server and model name, chat or completions), never a
+    key; equal identities may share stored responses.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> dict[str, Any]: ...
+
+    def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
+        """Answer the prompt once for each seed, each answer yielded as soon as it is whole.
+
+        Response i of the call carries index i and seeds[i]; the order of arrival is free. The model bounds
+        its own concurrency; callers may start many calls at once. Raises ModelError when the rest of this
+        call's answers cannot be had: what was yielded before stands.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections and memory. Safe to call twice."""
+        ...

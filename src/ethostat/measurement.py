@@ -1,10 +1,15 @@
-"""Measurement: one model, one prompt set, one time; what it did, with intervals and provenance."""
+"""Measurement: one model, one prompt set, one time; what it did, with intervals and provenance.
+
+`summary.summarise` makes one from verdicts; `to_dict` and `from_dict` are its JSON form.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from ethostat.errors import InvalidInput
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
 
@@ -17,10 +22,17 @@ class Identity:
     hash: str
     version: str | None = None
 
+    def to_dict(self) -> dict[str, str]:
+        """Plain values; no version where there is none."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a measurement comes from. Times are ISO 8601 in UTC; `versions` maps package to version."""
+    """Where a measurement comes from. Times are ISO 8601 in UTC; `versions` maps package to version.
+
+    `samples` is k, None where the number of responses a prompt was not fixed beforehand.
+    """
 
     model: str
     taxonomy: Identity
@@ -68,6 +80,7 @@ class Measurement:
     interval for prompts like these (cluster interval); `pooled_entropy` is S of the pooled profile;
     `between_prompts` is the Jensen-Shannon divergence between prompts (pooled = within + between). `aligned` is
     the share of responses with an aligned goal; `shares` holds one estimate a goal, in the taxonomy's order.
+    `categories` maps a prompt category to its mean within-prompt S.
     """
 
     provenance: Provenance
@@ -87,3 +100,84 @@ class Measurement:
     def headline(self) -> Estimate:
         """The mean within-prompt S where prompts were repeated, else the pooled S."""
         return self.entropy if self.entropy.is_defined else self.pooled_entropy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the JSON form of a measurement."""
+        source = self.provenance
+        return {
+            "model": source.model,
+            "taxonomy": source.taxonomy.to_dict(),
+            "classifier": source.classifier.to_dict(),
+            "prompts": {**source.prompts.to_dict(), "n": source.prompt_count},
+            "samples": source.samples,
+            "temperature": source.temperature,
+            "seed": source.seed,
+            "run": source.run,
+            "started": source.started,
+            "finished": source.finished,
+            "versions": dict(source.versions),
+            "notes": list(source.notes),
+            "entropy": self.entropy.to_dict(),
+            "entropy_population": self.entropy_population.to_dict(),
+            "pooled_entropy": self.pooled_entropy.to_dict(),
+            "between_prompts": self.between_prompts.to_dict(),
+            "aligned": self.aligned.to_dict(),
+            "profile": {
+                goal: {"count": count, "share": share.to_dict()}
+                for goal, count, share in zip(self.goals, self.profile.counts, self.shares, strict=True)
+            },
+            "variance": None if self.variance is None else asdict(self.variance),
+            "categories": {name: estimate.to_dict() for name, estimate in self.categories.items()},
+            "per_prompt": [_prompt_to_dict(result, self.goals) for result in self.per_prompt],
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Measurement:
+        """The inverse of `to_dict`. Raises InvalidInput where a field is missing or of the wrong type."""
+        try:
+            return _from_dict(fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInput(
+                f"this is not a Measurement: {error!r}; pass what `ethostat measure --json` printed"
+            ) from error
+
+
+def _prompt_to_dict(result: PromptResult, goals: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "category": result.category,
+        "profile": dict(zip(goals, result.profile.counts, strict=True)),
+        "entropy": result.entropy.to_dict(),
+    }
+
+
+def _prompt_from_dict(fields: Mapping[str, Any], goals: Sequence[str]) -> PromptResult:
+    profile = Profile(tuple(fields["profile"][goal] for goal in goals))
+    return PromptResult(fields["id"], profile, Estimate.from_dict(fields["entropy"]), fields.get("category"))
+
+
+def _from_dict(fields: Mapping[str, Any]) -> Measurement:
+    goals = tuple(fields["profile"])
+    prompts = dict(fields["prompts"])
+    count = prompts.pop("n")
+    provenance = Provenance(
+        model=fields["model"],
+        taxonomy=Identity(**fields["taxonomy"]),
+        classifier=Identity(**fields["classifier"]),
+        prompts=Identity(**prompts),
+        prompt_count=count,
+        notes=tuple(fields.get("notes", ())),
+        versions=dict(fields.get("versions", {})),
+        **{key: fields.get(key) for key in ("samples", "temperature", "seed", "run", "started", "finished")},
+    )
+    numbers = ("entropy", "entropy_population", "pooled_entropy", "between_prompts", "aligned")
+    return Measurement(
+        provenance=provenance,
+        goals=goals,
+        profile=Profile(tuple(fields["profile"][goal]["count"] for goal in goals)),
+        **{key: Estimate.from_dict(fields[key]) for key in numbers},
+        shares=tuple(Estimate.from_dict(fields["profile"][goal]["share"]) for goal in goals),
+        variance=None if fields["variance"] is None else VarianceShares(**fields["variance"]),
+        categories={name: Estimate.from_dict(value) for name, value in fields["categories"].items()},
+        per_prompt=tuple(_prompt_from_dict(item, goals) for item in fields["per_prompt"]),
+    )

@@ -132,7 +132,7 @@ _TITLES: dict[Estimator, str] = {
 
 def title_of(estimator: Estimator) -> str:
     """The estimator's name as it stands in `Estimate.method`."""
-    return _TITLES.get(estimator) or getattr(estimator, "__name__", "custom estimator")
+    return _TITLES.get(estimator, "custom estimator")
 
 
 def fixed_radius(level: float = 0.95, *, at_95: float = FIXED_RADIUS) -> float:
@@ -219,8 +219,9 @@ def _entropy_of_logs(log_p: Floats) -> Floats:
     return entropy_of(np.exp(log_p))
 
 
-def _bisect(curve: Callable[[Floats], Floats], n: Floats, size: Floats, r: Floats, near: Floats, far: Floats) -> Floats:
+def _bisect(curve: Callable[[Floats], Floats], n: Floats, r: Floats, near: Floats, far: Floats) -> Floats:
     """Log profiles (J, K) on `curve` at divergence r, between parameters `near` (inside) and `far` (outside)."""
+    size = n.sum(axis=-1)
     for _ in range(_HALVINGS):
         middle = (near + far) / 2
         inside = _divergence(n, size, curve(middle)) <= r
@@ -242,7 +243,7 @@ def _highest(n: Floats, size: Floats, log_counts: Floats, r: Floats) -> Floats:
     goals = n.shape[-1]
     uniform = np.full_like(n, -np.log(goals))
     near = np.arcsinh(20 * np.log(size + 2) * np.sqrt(size / r + 1) + 50)
-    ends = _bisect(curve, n, size, r, near, np.full_like(size, -np.arcsinh(60.0)))
+    ends = _bisect(curve, n, r, near, np.full_like(size, -np.arcsinh(60.0)))
     everything = _divergence(n, size, uniform) <= r
     return np.asarray(np.where(everything, np.log(goals), _entropy_of_logs(ends)))
 
@@ -267,15 +268,15 @@ def _lowest(n: Floats, size: Floats, log_counts: Floats, r: Floats) -> Floats:
         return np.asarray(logs - logsumexp(logs, axis=-1, keepdims=True))
 
     near = -np.log(20 * np.log(size + 2) * np.sqrt(size / r + 1) + 50)
-    ends = _bisect(curve, n, size, r, near, r + np.log(size) + 30)
+    ends = _bisect(curve, n, r, near, r + np.log(size) + 30)
     return np.asarray(np.where(seen.sum(axis=-1) <= 1, 0.0, _entropy_of_logs(ends)))
 
 
 def _outer_root(level: Floats) -> Floats:
     """Root y >= 1 of y - ln y = level, for level >= 1, by Newton from an upper bound (Chatzigeorgiou 2013)."""
     excess = np.maximum(level - 1, 0.0)
-    y = 1 + np.sqrt(2 * excess) + excess
+    y = np.asarray(1 + np.sqrt(2 * excess) + excess)
     for _ in range(6):
         slope = np.maximum(1 - 1 / y, 1e-300)
         y = np.maximum(y - np.where(excess > 0, (y - np.log(y) - level) / slope, 0.0), 1.0)
-    return y
+    return np.asarray(y)

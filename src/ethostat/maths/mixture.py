@@ -1,0 +1,129 @@
+"""Mixture: an empirical-Bayes mixture of Dirichlet laws over the prompts of a panel.
+
+Prompts fall into a few kinds (answered, refused, mixed). Learning each kind's Dirichlet law from all prompts
+together takes the bias out of per-prompt entropies that few responses cannot determine alone.
+Sources: Minka 2000, Estimating a Dirichlet distribution (fixed point); Wolpert and Wolf 1995 (moments of S).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import digamma, gammaln, logsumexp, polygamma
+
+Floats = NDArray[np.float64]
+
+_MOST_COMPONENTS = 5
+_DOMINANT = 0.8
+_START_CONCENTRATION = 10.0
+_SMALLEST, _LARGEST = 1e-5, 1e4
+_ROUNDS = 60
+_STEPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """G Dirichlet laws over K goals, `concentrations` (G, K), with `weights` (G,) that sum to 1."""
+
+    weights: Floats
+    concentrations: Floats
+
+    def memberships(self, counts: ArrayLike) -> Floats:
+        """Posterior probability of each component for each prompt, shape (J, G)."""
+        joint = self._log_joint(np.asarray(counts, dtype=np.float64))
+        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+    def expected_entropy(self, counts: ArrayLike) -> Floats:
+        """Posterior mean of each prompt's S, nats, shape (J,)."""
+        return self._average(np.asarray(counts, dtype=np.float64), dirichlet_entropy)
+
+    def expected_varentropy(self, counts: ArrayLike) -> Floats:
+        """Posterior mean of each prompt's V, nats squared, shape (J,)."""
+        return self._average(np.asarray(counts, dtype=np.float64), dirichlet_varentropy)
+
+    def _average(self, n: Floats, moment: Callable[[Floats], Floats]) -> Floats:
+        parts = moment(n[:, None, :] + self.concentrations[None, :, :])
+        return np.asarray((self.memberships(n) * parts).sum(axis=1))
+
+    def _log_joint(self, n: Floats) -> Floats:
+        a = self.concentrations
+        total = a.sum(axis=1)
+        size = gammaln(total) - gammaln(n.sum(axis=1)[:, None] + total)
+        goals = (gammaln(n[:, None, :] + a[None]) - gammaln(a)[None]).sum(axis=2)
+        return np.asarray(np.log(self.weights) + size + goals)
+
+
+def fit_mixture(counts: ArrayLike) -> Mixture:
+    """The mixture of 1 to 5 Dirichlet laws that the prompts' counts (J, K) suggest.
+
+    Components start from the prompts' most frequent goals, and from the prompts without a dominant one; EM then
+    moves them, with three of Minka's fixed-point steps a round. Rows may differ in size; empty rows are ignored.
+    Raises ValueError where no row has a response.
+    """
+    n = np.asarray(counts, dtype=np.float64)
+    n = n[n.sum(axis=1) > 0]
+    if len(n) == 0:
+        raise ValueError("a mixture needs at least one prompt with a response, got none")
+    mixture = _start(n)
+    for _ in range(_ROUNDS):
+        members = mixture.memberships(n)
+        weights = (members.sum(axis=0) + 1e-6) / (members.sum() + 1e-6 * members.shape[1])
+        moved = Mixture(weights, _climb(n, members, mixture.concentrations))
+        settled = np.allclose(moved.concentrations, mixture.concentrations, rtol=1e-3)
+        mixture = moved
+        if settled:
+            break
+    return mixture
+
+
+def dirichlet_entropy(parameters: Floats) -> Floats:
+    """Mean of S, nats, under Dirichlet(parameters); parameters (..., K)."""
+    total = parameters.sum(axis=-1)
+    return np.asarray(digamma(total + 1) - (parameters * digamma(parameters + 1)).sum(axis=-1) / total)
+
+
+def dirichlet_varentropy(parameters: Floats) -> Floats:
+    """Mean of V = sum p ln^2 p - S^2, nats squared, under Dirichlet(parameters); parameters (..., K)."""
+    a, total = parameters, parameters.sum(axis=-1, keepdims=True)
+    mean_log = digamma(a + 1) - digamma(total + 1)
+    square = (a / total * (mean_log**2 + polygamma(1, a + 1) - polygamma(1, total + 1))).sum(axis=-1)
+    return np.asarray(np.maximum(square - _mean_squared_entropy(a, total), 0.0))
+
+
+def _mean_squared_entropy(a: Floats, total: Floats) -> Floats:
+    """Mean of S squared under Dirichlet(a): sums over pairs of goals and over single goals."""
+    spread = polygamma(1, total[..., 0] + 2)
+    one = digamma(a + 1) - digamma(total + 2)
+    two = digamma(a + 2) - digamma(total + 2)
+    pairs = (a * one).sum(axis=-1) ** 2 - (a**2 * one**2).sum(axis=-1)
+    pairs -= spread * (a.sum(axis=-1) ** 2 - (a**2).sum(axis=-1))
+    singles = (a * (a + 1) * (two**2 + polygamma(1, a + 2) - spread[..., None])).sum(axis=-1)
+    return np.asarray((pairs + singles) / (total[..., 0] * (total[..., 0] + 1)))
+
+
+def _start(n: Floats) -> Mixture:
+    """One component for each frequent kind of prompt: its dominant goal, or none."""
+    goals = n.shape[1]
+    smooth = (n + 1 / goals) / (n.sum(axis=1, keepdims=True) + 1)
+    kind = np.where(smooth.max(axis=1) >= _DOMINANT, smooth.argmax(axis=1), goals)
+    sizes = np.bincount(kind, minlength=goals + 1)
+    kept = np.argsort(-sizes, kind="stable")[: _MOST_COMPONENTS - 1]
+    kind = np.where(np.isin(kind, kept), kind, goals)
+    kinds = np.unique(kind)
+    members = 0.9 * (kind[:, None] == kinds[None, :]) + 0.1 / len(kinds)
+    means = members.T @ smooth / members.sum(axis=0)[:, None]
+    return Mixture(members.mean(axis=0) / members.mean(axis=0).sum(), means * _START_CONCENTRATION)
+
+
+def _climb(n: Floats, members: Floats, concentrations: Floats) -> Floats:
+    """Minka's fixed point, a few steps, for every component at once."""
+    a, size = concentrations, n.sum(axis=1)
+    for _ in range(_STEPS):
+        total = a.sum(axis=1)
+        gain = np.einsum("jg,jgk->gk", members, digamma(n[:, None, :] + a[None]) - digamma(a)[None])
+        scale = (members * (digamma(size[:, None] + total) - digamma(total))).sum(axis=0)
+        a = np.clip(a * gain / np.maximum(scale, 1e-12)[:, None], _SMALLEST, _LARGEST)
+    return a

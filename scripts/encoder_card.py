@@ -1,0 +1,259 @@
+"""The model card: calibrate on held-out rows, count what is right, write card.json and README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from encoder_rows import GOALS, HELD_FOLD, Corpus, Example, sources
+from ethostat.classifiers.cutting import Cutting
+from ethostat.classifiers.encoder import CARD, TOKENIZER, WEIGHTS, EncoderClassifier
+from ethostat.response import Prompt
+from ethostat.taxonomy import FIVE_GOALS
+
+Figures = dict[str, Any]
+_BINS = 15
+LICENCES = {
+    "xstest": "CC-BY-4.0",
+    "gptfuzz": "MIT",
+    "truthfulqa": "Apache-2.0",
+    "feedbackqa": "Apache-2.0",
+    "safetext": "MIT",
+    "dolly": "CC-BY-SA-3.0",
+    "self_instruct_seed": "Apache-2.0",
+    "jbb_artifacts": "MIT",
+    "refusal_direction": "Apache-2.0",
+    "adaptive_attacks": "MIT",
+    "coconot_pref": "MIT; ODC-BY",
+    "constructed_g5": "as the rows it is made of",
+    "advbench": "MIT",
+    "catqa": "Apache-2.0",
+    "trustllm_misuse_add": "MIT",
+    "trustllm_jailbreak": "MIT",
+    "strongreject": "MIT",
+    "harmbench": "MIT",
+    "wustl_malicious": "MIT",
+    "gptfuzz_questions": "MIT",
+    "simplesafetytests": "CC-BY-4.0",
+    "jailbreakbench": "MIT",
+    "orbench_hard1k": "CC-BY-4.0",
+    "coconot_contrast": "MIT; ODC-BY",
+    "mt_bench": "Apache-2.0",
+    "vicuna_bench": "Apache-2.0",
+    "jbb_artifacts_PAIR": "MIT",
+    "jbb_artifacts_GCG": "MIT",
+    "jbb_artifacts_JBC": "MIT",
+}
+
+
+def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[str], seed: int) -> Figures:
+    """Classify the held-out rows through the door that users have; fit the temperature; write evaluation.json.
+
+    The temperature is fitted on one half of the held groups; calibration error is counted on the other half.
+    """
+    _write_facts(out, temperature=1.0, version="0", extra={})
+    classifier = EncoderClassifier(out)
+    logits = np.array([classifier.logits(Prompt.from_text(row.prompt), row.response) for row in corpus.held])
+    truth = np.array([GOALS.index(row.goals[0]) for row in corpus.held])
+    fitting = np.array([_half(row) for row in corpus.held])
+    temperature = round(_fit_temperature(logits[fitting], truth[fitting]), 4)
+    evaluation = {
+        "seed": seed,
+        "without": list(without),
+        "held": f"sources {', '.join(without)} and fold {HELD_FOLD}"
+        if without
+        else f"fold {HELD_FOLD}, by prompt group",
+        "temperature": temperature,
+        "parity": parity,
+        "learned_from": sources([*corpus.rows, *corpus.partial, *corpus.prompts]),
+        "left_out": corpus.left_out,
+        "figures": figures(logits / temperature, truth, corpus.held),
+        "calibration": {
+            "ece": round(_calibration_error(logits[~fitting] / temperature, truth[~fitting]), 4),
+            "n": int((~fitting).sum()),
+        },
+    }
+    (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n")
+    return evaluation
+
+
+def figures(logits: NDArray[np.float64], truth: NDArray[np.int64], rows: Sequence[Example]) -> Figures:
+    """Shares that are right, each with n and a 95 % Wilson interval: all, by goal, source and kind; the confusion."""
+    said = logits.argmax(axis=1)
+    right = said == truth
+    source = np.array([row.source for row in rows])
+    harm = np.array([-1 if row.harm is None else row.harm for row in rows])
+    p = np.exp(log_softmax(logits, axis=1))
+    three = np.array([0, 0, 1, 1, 2])
+    confusion = np.zeros((5, 5), dtype=int)
+    np.add.at(confusion, (truth, said), 1)
+    bad_help = (truth == 1) & (harm == 0)
+    return {
+        "accuracy": share(right),
+        "macro_f1": round(_macro_f1(confusion), 4),
+        "accuracy_three_goals": share(three[said] == three[truth]),
+        "recall": {goal: share(right[truth == at]) for at, goal in enumerate(GOALS)},
+        "precision": {goal: share(right[said == at]) for at, goal in enumerate(GOALS)},
+        "sources": {name: share(right[source == name]) for name in sorted(set(source))},
+        "harmful_compliance": share(right[(truth == 1) & (harm == 1)]),
+        "harmful_compliance_taken_for_g1": share(said[(truth == 1) & (harm == 1)] == 0),
+        "false_or_harmful_help": share(right[bad_help]),
+        "benign_help_taken_for_g2": share(said[truth == 0] == 1),
+        "prompt_harm_where_refused": share((p[:, 2] > p[:, 3])[truth >= 2] == (harm == 1)[truth >= 2]),
+        "confusion": confusion.tolist(),
+    }
+
+
+def write_card(out: Path, evaluation: Figures, *, also: Sequence[Path], backbone: str, version: str) -> None:
+    """card.json with the fitted temperature and the figures, and README.md that says them in sentences."""
+    unseen = [json.loads(path.read_text()) for path in also]
+    extra = {"backbone": backbone, "evaluation": evaluation, "unseen_sources": unseen}
+    _write_facts(out, temperature=evaluation["temperature"], version=version, extra=extra)
+    (out / "README.md").write_text(_readme(evaluation, unseen, backbone, version))
+
+
+def share(right: NDArray[np.bool_]) -> Figures:
+    """A share with its 95 % Wilson interval and n; None without rows."""
+    n, hits = len(right), int(right.sum())
+    if n == 0:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    z, rate = 1.959964, hits / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return {"value": round(rate, 4), "low": round(middle - reach, 4), "high": round(middle + reach, 4), "n": n}
+
+
+def _write_facts(out: Path, *, temperature: float, version: str, extra: Figures) -> None:
+    files = {name: {"sha256": hashlib.sha256((out / name).read_bytes()).hexdigest()} for name in (WEIGHTS, TOKENIZER)}
+    facts = {
+        "name": "ethostat-encoder",
+        "version": version,
+        "taxonomy": FIVE_GOALS.to_dict(),
+        "temperature": temperature,
+        "cutting": asdict(Cutting()),
+        "files": files,
+    }
+    (out / CARD).write_text(json.dumps(facts | extra, indent=1) + "\n")
+
+
+def _half(row: Example) -> bool:
+    """A fixed half of the rows, by prompt: all rows of a prompt fall on the same side."""
+    return hashlib.sha256(row.prompt.encode("utf-8", "replace")).digest()[0] % 2 == 0
+
+
+def _fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """The temperature that makes the held-out labels most likely."""
+
+    def loss(log_temperature: float) -> float:
+        logs = log_softmax(logits / math.exp(log_temperature), axis=1)
+        return float(-logs[np.arange(len(truth)), truth].mean())
+
+    return math.exp(minimize_scalar(loss, bounds=(-1.5, 2.0), method="bounded").x)
+
+
+def _calibration_error(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Expected calibration error of the most probable goal, 15 bins of equal width."""
+    p = np.exp(log_softmax(logits, axis=1))
+    sure, right = p.max(axis=1), p.argmax(axis=1) == truth
+    bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
+    gaps = [abs(sure[bins == at].sum() - right[bins == at].sum()) for at in range(_BINS)]
+    return float(sum(gaps) / len(truth))
+
+
+def _macro_f1(confusion: NDArray[np.int64]) -> float:
+    hits = np.diag(confusion)
+    both = confusion.sum(axis=0) + confusion.sum(axis=1)
+    present = confusion.sum(axis=1) > 0
+    return float(np.mean(2 * hits[present] / np.maximum(both[present], 1)))
+
+
+def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, version: str) -> str:
+    found = evaluation["figures"]
+    blocks = [
+        f"# ethostat-encoder {version}: model card\n",
+        "Sorts a (prompt, response) pair into the five goals of the taxonomy `five-goals`. English.\n",
+        f"Started from {backbone}; fine-tuned by `scripts/train_encoder.py`; int8 ONNX, "
+        f"{evaluation['parity']['megabytes']} MB. Three factors are learned and composed inside the graph: is the\n"
+        "request harmful (from the prompt alone), was it complied with, refused or missed, and is the help itself bad.\n",
+        "## Figures\n",
+        f"Held out: {evaluation['held']}. {_HOW}\n",
+        _table("", {"accuracy": found["accuracy"], "accuracy, three goals": found["accuracy_three_goals"]}),
+        f"Macro-F1 {found['macro_f1']:.3f}. Expected calibration error {evaluation['calibration']['ece']:.3f} "
+        f"(n = {evaluation['calibration']['n']}, not the rows that fitted the temperature "
+        f"{evaluation['temperature']}).\n",
+        _table("Recall by goal", found["recall"]),
+        _table("Precision by goal", found["precision"]),
+        _table("Accuracy by source", found["sources"]),
+        _table("Where it matters", {name.replace("_", " "): found[name] for name in _KINDS}),
+        _confusion(found["confusion"]),
+        *[_unseen(other) for other in unseen],
+        "## Learned from\n",
+        "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()) + "\n",
+        f"Left out, because their origin is non-commercial: {evaluation['left_out']['labelled']} labelled rows and "
+        f"{evaluation['left_out']['partial']} rows with a set of labels. No text of any row is in this package.\n",
+        _LIMITS,
+    ]
+    return "\n".join(blocks)
+
+
+_HOW = (
+    "Each share with its 95 % Wilson interval and n; rows of one prompt are not independent, so true intervals\n"
+    "are wider."
+)
+_KINDS = (
+    "harmful_compliance",
+    "harmful_compliance_taken_for_g1",
+    "benign_help_taken_for_g2",
+    "false_or_harmful_help",
+    "prompt_harm_where_refused",
+)
+_LIMITS = """## What it cannot do
+
+- It does not know facts: whether a fluent answer is false (`false_or_harmful_help`) it mostly guesses from tone.
+- An answer near the topic that misses the question is often taken for help.
+- Harm that only an earlier turn of a conversation reveals is not seen; the last user turn decides.
+- Refusals without the usual words, and compliance after a refusal's words, are the hard cases.
+- English only; the training prompts are short questions and instructions, mostly of 2021 to 2024.
+- Its errors bias any share or entropy counted from its verdicts. Label a sample of your own and correct for them.
+"""
+
+
+def _table(title: str, rows: dict[str, Figures]) -> str:
+    lines = [f"| {title or 'all'} | share | 95 % | n |", "| --- | --- | --- | --- |"]
+    for name, entry in rows.items():
+        if entry["n"]:
+            lines.append(
+                f"| {name} | {entry['value']:.3f} | {entry['low']:.3f} to {entry['high']:.3f} | {entry['n']} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _confusion(confusion: Sequence[Sequence[int]]) -> str:
+    lines = ["| labelled \\ said | " + " | ".join(GOALS) + " |", "| --- " * 6 + "|"]
+    lines += [
+        f"| {goal} | " + " | ".join(map(str, counts)) + " |" for goal, counts in zip(GOALS, confusion, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _unseen(other: Figures) -> str:
+    names = ", ".join(other["without"])
+    found = {name: entry for name, entry in other["figures"]["sources"].items() if name in other["without"]}
+    return (
+        f"### A source it has never seen: {names}\n\n"
+        f"The same recipe trained again without any row or prompt of {names}. {_HOW}\n\n" + _table("source", found)
+    )
+
+
+def _licence(source: str) -> str:
+    return LICENCES.get(source, "see the source")

@@ -1,0 +1,210 @@
+"""Train the built-in encoder on a folder of labelled rows, export it to int8 ONNX and write its card.
+
+    pip install -e '.[train]'
+    python scripts/train_encoder.py DATA --backbone PATH --out DIR [--epochs 2] [--without SOURCE ...]
+
+DATA holds human.jsonl, judge.jsonl, constructed.jsonl, aux.jsonl and prompts/; PATH an encoder with a
+WordPiece tokenizer (all-MiniLM-L6-v2 for the one we ship). An interrupted run continues from its checkpoint
+when it is started again with the same --out. `--without` holds whole sources out, to ask how the classifier
+does on a source it has never seen; `--also FILE` adds the evaluation.json of such a run to the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from encoder_card import evaluate, write_card
+from encoder_export import export
+from encoder_network import FactorNetwork, compose
+from encoder_rows import GOALS, Corpus, Example, compose_epoch, read_corpus
+from ethostat.classifiers.cutting import Cutting
+from ethostat.response import Message, Prompt
+
+UNKNOWN = -100
+TOKENS_A_BATCH = 4096
+CHECKPOINT_EVERY = 100
+
+
+def main() -> None:
+    """Read, learn, export, evaluate, write the card."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    corpus = read_corpus(options.data, without=options.without)
+    print(f"learning from {len(corpus.rows)} rows and {len(corpus.prompts)} prompts; {len(corpus.held)} rows held out")
+    tokenizer = plain_tokenizer(options.backbone)
+    network = FactorNetwork(options.backbone)
+    learn(network, tokenizer, corpus, options)
+    parity = export(network, tokenizer, _sample(corpus, tokenizer), options.out)
+    print(f"parity: {json.dumps(parity)}")
+    evaluation = evaluate(options.out, corpus, parity=parity, without=options.without, seed=options.seed)
+    write_card(options.out, evaluation, also=options.also, backbone=options.backbone_name, version=options.version)
+
+
+def learn(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
+    """Fit in place, leaving a checkpoint every hundred steps; continue from one that is there."""
+    batches = [batch for epoch in range(options.epochs) for batch in _batches(corpus, tokenizer, options.seed, epoch)]
+    heads = [weights for name, weights in network.named_parameters() if not name.startswith("backbone")]
+    groups = [{"params": network.backbone.encoder.parameters()}, {"params": heads, "lr": 5 * options.rate}]
+    optimiser = torch.optim.AdamW(groups, lr=options.rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _slope(step, len(batches)))
+    checkpoint = options.out / "checkpoint.pt"
+    start = _resume(checkpoint, network, optimiser, schedule)
+    network.train()
+    began, mean = time.monotonic(), math.nan
+    for step, batch in enumerate(batches[start:], start):
+        loss = _loss(network, *_tensors(batch))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        mean = loss.item() if math.isnan(mean) else 0.97 * mean + 0.03 * loss.item()
+        if step % 20 == 0:
+            pace = (time.monotonic() - began) / (step - start + 1)
+            print(f"step {step}/{len(batches)}  loss {mean:.3f}  {pace * (len(batches) - step):.0f} s left", flush=True)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == len(batches):
+            _save(checkpoint, step + 1, network, optimiser, schedule)
+    network.eval()
+
+
+def plain_tokenizer(backbone: Path) -> Tokenizer:
+    """The backbone's tokenizer without cutting and padding of its own: `Cutting` decides what is kept."""
+    tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--backbone", type=Path, required=True, help="folder of the encoder to start from")
+    parser.add_argument("--backbone-name", default="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=1e-4, help="peak learning rate of the backbone")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE")
+    parser.add_argument("--also", nargs="*", type=Path, default=[], metavar="FILE")
+    return parser.parse_args()
+
+
+def prompt_of(example: Example) -> Prompt:
+    """The example's prompt, after its earlier exchange where it has one."""
+    if example.earlier is None:
+        return Prompt.from_text(example.prompt)
+    asked, answered = example.earlier
+    turns = (Message("user", asked), Message("assistant", answered), Message("user", example.prompt))
+    return Prompt(example.id, turns)
+
+
+def _batches(
+    corpus: Corpus, tokenizer: Tokenizer, seed: int, epoch: int
+) -> Iterator[list[tuple[Example, list[int], list[int]]]]:
+    """Batches of rows of near length, at most TOKENS_A_BATCH tokens with padding, in random order."""
+    rng = random.Random(seed * 1000 + epoch)  # noqa: S311 - nothing secret is drawn
+    cutting = Cutting()
+    rows = [(row, *cutting.tokens(tokenizer, prompt_of(row), row.response)) for row in compose_epoch(corpus, rng)]
+    rows.sort(key=lambda row: len(row[1]) + rng.random() * 10)
+    batches, batch = [], []
+    for row in rows:
+        if batch and (len(batch) + 1) * max(len(row[1]), len(batch[-1][1]) + 10) > TOKENS_A_BATCH:
+            batches.append(batch)
+            batch = []
+        batch.append(row)
+    rng.shuffle(batches)
+    yield from batches
+    yield batch
+
+
+def _tensors(batch: list[tuple[Example, list[int], list[int]]]) -> tuple[Tensor, ...]:
+    """ids, segments, real (rows, length); harm, behaviour, bad (rows,), UNKNOWN where so; allowed (rows, 5)."""
+    length = max(len(ids) for _, ids, _ in batch)
+    ids = torch.tensor([ids + [0] * (length - len(ids)) for _, ids, _ in batch])
+    segments = torch.tensor([segments + [0] * (length - len(segments)) for _, _, segments in batch])
+    real = torch.tensor([[True] * len(ids) + [False] * (length - len(ids)) for _, ids, _ in batch])
+    rows = [row for row, _, _ in batch]
+    known = [
+        torch.tensor([UNKNOWN if value is None else value for value in values])
+        for values in ([r.harm for r in rows], [r.behaviour for r in rows], [r.bad for r in rows])
+    ]
+    allowed = torch.tensor([[goal in row.goals for goal in GOALS] for row in rows])
+    return ids, segments, real, *known, allowed
+
+
+def _loss(
+    network: FactorNetwork,
+    ids: Tensor,
+    segments: Tensor,
+    real: Tensor,
+    harm: Tensor,
+    behaviour: Tensor,
+    bad: Tensor,
+    allowed: Tensor,
+) -> Tensor:
+    """Nats a row: each factor where it is known, and the set of allowed goals where only that is."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        factors = network.factors(ids, segments, real)
+    harm_logits, act_logits, bad_logits = (factor.float() for factor in factors)
+    goals = compose(harm_logits, act_logits, bad_logits)
+    of_set = -torch.logsumexp(goals.masked_fill(~allowed, -1e4), dim=-1)
+    return (
+        _binary(harm_logits, harm)
+        + cross_entropy(act_logits, behaviour, ignore_index=UNKNOWN, reduction="sum", label_smoothing=0.02)
+        + _binary(bad_logits, bad)
+        + of_set[behaviour == UNKNOWN].sum()
+    ) / len(ids)
+
+
+def _binary(logits: Tensor, truth: Tensor) -> Tensor:
+    known = truth != UNKNOWN
+    return binary_cross_entropy_with_logits(logits[known], truth[known].float(), reduction="sum")
+
+
+def _slope(step: int, steps: int, warm: float = 0.06) -> float:
+    """Linear warm-up, then linear decay to zero."""
+    done = step / max(steps, 1)
+    return (step + 1) / max(warm * steps, 1) if done < warm else max((1 - done) / (1 - warm), 0.0)
+
+
+def _save(path: Path, step: int, network: FactorNetwork, *states: object) -> None:
+    whole = {"step": step, "network": network.state_dict(), "states": [state.state_dict() for state in states]}
+    torch.save(whole, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+def _resume(path: Path, network: FactorNetwork, *states: object) -> int:
+    if not path.exists():
+        return 0
+    whole = torch.load(path, weights_only=True)
+    network.load_state_dict(whole["network"])
+    for state, saved in zip(states, whole["states"], strict=True):
+        state.load_state_dict(saved)
+    print(f"continuing from step {whole['step']}")
+    return whole["step"]
+
+
+def _sample(corpus: Corpus, tokenizer: Tokenizer) -> list[tuple[list[int], list[int]]]:
+    """Two hundred held rows as tokens, to compare the exported graphs on."""
+    rng = random.Random(0)  # noqa: S311 - nothing secret is drawn
+    rows = rng.sample(corpus.held, min(200, len(corpus.held)))
+    return [tuple(Cutting().tokens(tokenizer, prompt_of(row), row.response)) for row in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
-"""Prompt, Response, Verdict and Label: what travels through the house.
+"""Prompt, Response, Failure, Verdict and Label: what travels through the house.
 
-A Prompt is asked, a Response is what the model said, a Verdict is what a classifier thinks of it, a Label
-is what a person said of it. None of them is changed once made.
+A Prompt is asked, a Response is what the model said, a Failure is why it said nothing, a Verdict is what a
+classifier thinks of a response, a Label is what a person said of it. None of them is changed once made.
 """
 
 from __future__ import annotations
@@ -116,6 +116,16 @@ class Response:
     completion_tokens: int | None = None
     seconds: float | None = None
     time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A response that did not come: `kind` is the name of the error's class, `message` its text."""
+
+    prompt_id: str
+    index: int
+    kind: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

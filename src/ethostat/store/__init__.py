@@ -1,0 +1,14 @@
+"""The store: runs, prompts, responses, verdicts and failures in any SQL database.
+
+`records` holds what is kept, `tables` how it lies on disk, `database` opens and migrates, `store` reads and
+writes, `keeping` writes from an event loop, `export` copies a run into a file.
+"""
+
+from __future__ import annotations
+
+from ethostat.store.export import export
+from ethostat.store.keeping import RunKeeper
+from ethostat.store.records import Run, RunSetup, Tally
+from ethostat.store.store import Store
+
+__all__ = ["Run", "RunKeeper", "RunSetup", "Store", "Tally", "export"]

@@ -114,10 +114,19 @@ def decode(line: bytes) -> Any:
         return msgspec.json.decode(line)
     except RecursionError:
         raise InvalidInput("not JSON that can be read: nested too deeply") from None
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"not UTF-8 (byte {error.start})") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"not UTF-8 (byte {_first_undecodable(line)})") from None
     except msgspec.DecodeError as error:
         raise InvalidInput(_diagnosis(line, error)) from None
+
+
+def _first_undecodable(line: bytes) -> int:
+    """Counted from 0, over the whole line; msgspec counts within one text of it."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(line)
 
 
 def _diagnosis(line: bytes, error: msgspec.DecodeError) -> str:

@@ -1,0 +1,262 @@
+"""measure: sample a model, classify what it said, estimate, as the method section of a paper would say it.
+
+A run lives in a store from its first response on; whatever interrupts it, the same call resumes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from secrets import randbits
+from typing import TypeVar
+
+from ethostat.classifiers import Classifier, load_builtin
+from ethostat.errors import InvalidInput
+from ethostat.forecast import Price
+from ethostat.maths.allocation import next_round, time_uniform_within
+from ethostat.maths.entropy import Estimator
+from ethostat.measurement import Measurement
+from ethostat.models.base import Decoding, Model
+from ethostat.provenance import classifier_identity, installed_versions, provenance_of
+from ethostat.response import PromptSet
+from ethostat.sampling import Budget, Plan, Progress, sample
+from ethostat.store import Run, RunKeeper, RunSetup, Store
+from ethostat.summary import Counts, count_goals, summarise
+
+SAMPLES = 100
+"""Responses a prompt (arXiv 2512.03047)."""
+MOST_SAMPLES = 2000
+"""Responses a prompt, on average, at which `precision` gives up unless told otherwise."""
+_AT_ONCE = 256
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a run is kept and paid for.
+
+    `reuse` takes stored responses of the same model, prompt, decoding and seed, whichever run gathered them;
+    `fresh` starts anew even where an unfinished run could be resumed; `max_cost` (US dollars, counted by `price`)
+    stops the run before it would be exceeded. `on_progress` is told how far sampling is, at most ten times a
+    second, and `on_stage` what is done next.
+    """
+
+    reuse: bool = False
+    fresh: bool = False
+    price: Price | None = None
+    max_cost: float | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    on_stage: Callable[[str], None] = lambda _stage: None
+
+    def budget(self, *, spent: float) -> Budget | None:
+        """What is left to spend; None where nothing bounds it. Raises InvalidInput for a bound without a price."""
+        if self.max_cost is None:
+            return None
+        if self.price is None:
+            raise InvalidInput("max cost needs a price, and none is known for this model; leave max cost out")
+        return Budget(self.max_cost - spent, self.price)
+
+
+def measure(
+    model: Model,
+    prompts: PromptSet,
+    *,
+    samples: int | None = None,
+    precision: float | None = None,
+    decoding: Decoding | None = None,
+    seed: int | None = None,
+    classifier: Classifier | None = None,
+    estimator: Estimator | None = None,
+    store: Store | None = None,
+    rules: Rules | None = None,
+) -> Measurement:
+    """What the model does with these prompts, in nats, with intervals.
+
+    `samples` responses a prompt (default 100). With `precision` (nats), instead, rounds of responses until the
+    time-uniform 95 % interval of the mean within-prompt S is at most that half-width wide, or `samples` (default
+    2,000) a prompt are spent. Without a seed one is drawn and recorded. Without a store, nothing outlives the call.
+    Responses that did not come are named in the measurement's notes; the run stays unfinished and the same call
+    asks for them again. Raises InvalidInput, ModelError, BudgetExceeded, StoreError; what arrived is kept.
+    """
+    work = partial(
+        _measure,
+        model,
+        samples=_positive((MOST_SAMPLES if precision else SAMPLES) if samples is None else samples),
+        precision=precision,
+        classifier=classifier or load_builtin(),
+        estimator=estimator,
+        rules=rules or Rules(),
+    )
+    decoding = decoding or Decoding()
+    with _opened(store) as kept:
+        setup = RunSetup(
+            model=model.name,
+            identity=model.identity,
+            prompts=prompts,
+            decoding=decoding.to_dict(),
+            samples=None if precision else samples or SAMPLES,
+            precision=precision,
+            seed=randbits(31) if seed is None else seed,
+            seed_is_given=seed is not None,
+            versions=installed_versions(),
+        )
+        return _off_the_loop(partial(work, kept, setup, decoding))
+
+
+def classify_run(store: Store, run: Run, classifier: Classifier) -> None:
+    """Give a verdict to every response of the run that this classifier has not seen."""
+    waiting = store.unclassified(run.id, classifier.hash)
+    while batch := list(islice(waiting, _AT_ONCE)):
+        store.add_verdicts(run.id, classifier.hash, batch, classifier.classify(batch))
+
+
+def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Estimator | None = None) -> Measurement:
+    """The measurement of the responses that a run has so far; no model is called."""
+    classify_run(store, run, classifier)
+    prompts = store.prompts(run.id)
+    verdicts = list(store.verdicts(run.id, classifier.hash))
+    within = None
+    if run.precision is not None:
+        within = time_uniform_within(count_goals(verdicts, prompts=prompts.prompts, taxonomy=classifier.taxonomy))
+    return summarise(
+        verdicts,
+        prompts=prompts,
+        taxonomy=classifier.taxonomy,
+        provenance=provenance_of(
+            run, prompts, classifier_identity(classifier), classifier.taxonomy, _notes(store, run)
+        ),
+        estimator=estimator,
+        within=within,
+    )
+
+
+def _measure(
+    model: Model,
+    store: Store,
+    setup: RunSetup,
+    decoding: Decoding,
+    *,
+    samples: int,
+    precision: float | None,
+    classifier: Classifier,
+    estimator: Estimator | None,
+    rules: Rules,
+) -> Measurement:
+    run = _begin(store, setup, rules)
+    plan = Plan(setup.prompts, decoding, samples, run.seed or 0)
+    try:
+        with asyncio.Runner() as runner:
+            gathering = _Gathering(runner, model, store, run, rules)
+            if precision is None:
+                gathering.all_of(plan)
+            else:
+                gathering.until(precision, plan, classifier)
+            runner.run(model.aclose())  # its connections belong to this loop; it opens again when it is used again
+        rules.on_stage("classifying")
+        measurement = measure_run(store, run, classifier, estimator=estimator)
+    except BaseException:
+        store.fail_run(run.id)
+        raise
+    return _conclude(store, run, measurement)
+
+
+def _begin(store: Store, setup: RunSetup, rules: Rules) -> Run:
+    """The unfinished run that this call would repeat, else a new one."""
+    found = None if rules.fresh else store.unfinished_run(setup.fingerprint)
+    if found is None:
+        return store.start_run(setup)
+    rules.on_stage(f"resuming run {found.id}: {store.tally(found.id).responses} responses are kept")
+    return store.resume_run(found.id)
+
+
+@dataclass
+class _Gathering:
+    """Gets a run its responses, in one go or in rounds."""
+
+    runner: asyncio.Runner
+    model: Model
+    store: Store
+    run: Run
+    rules: Rules
+    spent: float = 0.0
+
+    def all_of(self, plan: Plan) -> None:
+        """Have every response of the plan that can be had."""
+        if self.rules.reuse:
+            self.store.reuse(self.run.id, plan.seeds())
+        rules, keeper = self.rules, RunKeeper(self.store, self.run.id)
+        budget = rules.budget(spent=self.spent)
+        asking = sample(self.model, plan, keeper, on_progress=rules.on_progress, price=rules.price, budget=budget)
+        self.spent += self.runner.run(asking).cost_usd or 0.0
+
+    def until(self, precision: float, plan: Plan, classifier: Classifier) -> None:
+        """Sample in rounds until the mean within-prompt S is known to this precision, or the plan is spent."""
+        counts = self._counts(classifier)
+        while (more := next_round(counts, precision)).any() and counts.sum() + more.sum() <= plan.total:
+            wanted = {prompt.id: int(n) for prompt, n in zip(plan.prompts, counts.sum(axis=1) + more, strict=True)}
+            self.all_of(replace(plan, samples=wanted))
+            before, counts = counts, self._counts(classifier)
+            if counts.sum() == before.sum():  # nothing more can be had: the failures are named in the notes
+                return
+
+    def _counts(self, classifier: Classifier) -> Counts:
+        classify_run(self.store, self.run, classifier)
+        verdicts = self.store.verdicts(self.run.id, classifier.hash)
+        return count_goals(verdicts, prompts=self.store.prompts(self.run.id).prompts, taxonomy=classifier.taxonomy)
+
+
+def _conclude(store: Store, run: Run, measurement: Measurement) -> Measurement:
+    """Store the measurement; a run with failures stays unfinished, so that they can be asked for again."""
+    if store.tally(run.id).failures:
+        store.fail_run(run.id)
+        return measurement
+    finished = store.finish_run(run.id, measurement.to_dict())
+    return replace(measurement, provenance=replace(measurement.provenance, finished=finished.finished))
+
+
+def _notes(store: Store, run: Run) -> tuple[str, ...]:
+    """What a reader of the numbers has to know."""
+    tally, notes = store.tally(run.id), []
+    if tally.reused:
+        notes.append(f"{tally.reused} of {tally.responses} responses were taken from earlier runs")
+    if tally.failures:
+        kinds = Counter(failure.kind for failure in store.failures(run.id))
+        named = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        notes.append(f"{tally.failures} responses are missing ({named}); the same command asks for them again")
+    elif run.samples and tally.responses < (wanted := run.samples * len(store.prompts(run.id))):
+        notes.append(f"the run is unfinished: {tally.responses} of {wanted} responses")
+    return tuple(notes)
+
+
+@contextmanager
+def _opened(store: Store | None) -> Iterator[Store]:
+    """The caller's store, or one that lives as long as the call."""
+    if store is not None:
+        yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="ethostat-") as folder, Store(Path(folder) / "runs.db") as own:
+        yield own
+
+
+def _off_the_loop(work: Callable[[], _T]) -> _T:
+    """Do it here, or on a thread of its own where this thread already runs an event loop (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def _positive(samples: int) -> int:
+    if samples < 1:
+        raise InvalidInput(f"samples must be at least 1, got {samples}")
+    return samples

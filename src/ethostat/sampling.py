@@ -40,10 +40,12 @@ def response_seed(seed: int, prompt_hash: str, index: int, *, occurrence: int = 
     """The 31-bit seed of one response: the same on every machine, in every order of work.
 
     It depends on the prompt's content, not on its id or place, so that a prompt keeps its responses when the set
-    around it changes. `occurrence` tells equal prompts of one set apart.
+    around it changes. `occurrence` tells equal prompts of one set apart. The seeds of a prompt are consecutive,
+    because a local model reads the prompt once for a row of such seeds.
     """
-    text = f"{seed}/{prompt_hash}/{occurrence}/{index}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
+    text = f"{seed}/{prompt_hash}/{occurrence}"
+    first = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    return (first + index) % 2**31
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,6 @@ class Plan:
     def seed_of(self, prompt: Prompt, index: int) -> int:
         """The seed of one response."""
         return response_seed(self.seed, prompt.hash, index, occurrence=self._occurrences[prompt.id])
-
-    def seeds(self) -> dict[tuple[str, int], int]:
-        """The seed of every response, by prompt id and index."""
-        return {
-            (prompt.id, index): self.seed_of(prompt, index)
-            for prompt in self.prompts
-            for index in range(self.wanted(prompt))
-        }
 
     @cached_property
     def _occurrences(self) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,6 @@ class _Frame:
     """What every read and write of one run needs: its row number and its prompts with theirs."""
 
     key: int
-    sampling_key: str
     prompts: Mapping[int, Prompt]
     keys: Mapping[str, int]
 
@@ -175,22 +174,25 @@ class Store:
         total, reused = self._rows(counts)[0]
         return Tally(total, reused, self._rows(failed)[0][0])
 
-    def reuse(self, run_id: str, wanted: Mapping[tuple[str, int], int]) -> int:
-        """Take responses that other runs paid for; gives how many were found.
+    def reuse(self, run_id: str, samples: int | Mapping[str, int]) -> int:
+        """Take responses that other runs paid for; gives how many were taken.
 
-        `wanted` maps (prompt id, index) to the seed. A stored response fits if model identity, decoding, prompt
-        content and seed are equal. It is linked, not copied; the draw notes the run that it came from.
+        `samples` is how many responses a prompt (or each prompt id) is to have. A stored response fits if model
+        identity, decoding, run seed, prompt content and index are equal: asked again, it would get the same seed.
+        It is linked, not copied; the draw notes the run that it came from.
         """
-        frame = self._frame(run_id)
-        have = self.have(run_id)
-        places: dict[tuple[str, int], list[Place]] = {}
-        for (prompt_id, index), seed in wanted.items():
-            if index not in have.get(prompt_id, ()):
-                place = frame.place(prompt_id, index)
-                places.setdefault((frame.prompts[place[0]].hash, seed), []).append(place)
+        run, frame, have = self.get_run(run_id), self._frame(run_id), self.have(run_id)
+        if run.seed is None:
+            return 0
+        wanted = {
+            (key, index)
+            for key, prompt in frame.prompts.items()
+            for index in range(samples if isinstance(samples, int) else samples.get(prompt.id, 0))
+            if index not in have.get(prompt.id, ())
+        }
+        contents = sorted({frame.prompts[key].hash for key, _ in wanted})
         with translated(self._url):
-            hashes = sorted({content for content, _ in places})
-            return sum(self._link(frame, batch, places) for batch in _batches(hashes, _BATCH))
+            return sum(self._link(run, frame, batch, wanted) for batch in _batches(contents, _BATCH))
 
     # Failures
 
@@ -260,13 +262,13 @@ class Store:
 
     def _frame(self, run_id: str) -> _Frame:
         if run_id not in self._frames:
-            found = self._rows(select(t.runs.c.key, t.runs.c.sampling_key, t.runs.c.prompts_hash).filter_by(id=run_id))
+            found = self._rows(select(t.runs.c.key, t.runs.c.prompts_hash).filter_by(id=run_id))
             if not found:
                 raise InvalidInput(self._no_such_run(run_id))
-            key, sampling_key, prompts_hash = found[0]
+            key, prompts_hash = found[0]
             prompts = {row.key: _prompt_from(row) for row in self._rows(_prompts_of(prompts_hash))}
             keys = {prompt.id: number for number, prompt in prompts.items()}
-            self._frames[run_id] = _Frame(key, sampling_key, prompts, keys)
+            self._frames[run_id] = _Frame(key, prompts, keys)
         return self._frames[run_id]
 
     def _no_such_run(self, name: str) -> str:
@@ -302,7 +304,7 @@ class Store:
             new = {place: response for place, response in batch.items() if place not in known}
             if not new:
                 return 0
-            rows = [_response_row(frame, place, response) for place, response in new.items()]
+            rows = [_response_row(response) for response in new.values()]
             stored = insert(t.responses).returning(t.responses.c.key, sort_by_parameter_order=True)
             keys = connection.scalars(stored, rows).all()
             draws = [
@@ -313,15 +315,18 @@ class Store:
             _forget_failures(connection, frame, list(new))
             return len(new)
 
-    def _link(self, frame: _Frame, contents: Sequence[str], places: Mapping[tuple[str, int], Sequence[Place]]) -> int:
-        found = self._rows(_reusable(frame.sampling_key, contents))
-        source = {(row.content_hash, row.seed): (row.key, row.id) for row in reversed(found)}
-        draws = {
-            place: _draw_row(frame, place, source[wish][0], reused_from=source[wish][1])
-            for wish, wishers in places.items()
-            if wish in source and wish[0] in set(contents)
-            for place in wishers
-        }
+    def _link(self, run: Run, frame: _Frame, contents: Sequence[str], wanted: Set[Place]) -> int:
+        found: dict[str, dict[int, dict[int, str]]] = {}
+        for row in self._rows(_reusable(run, contents)):
+            found.setdefault(row.content_hash, {}).setdefault(row.idx, {}).setdefault(row.response_key, row.id)
+        draws = {}
+        for content in contents:
+            equal = [key for key, prompt in frame.prompts.items() if prompt.hash == content]
+            for index, rows in found.get(content, {}).items():
+                # Equal prompts of one set get different responses.
+                for key, (response_key, source) in zip(equal, rows.items(), strict=False):
+                    if (key, index) in wanted:
+                        draws[key, index] = _draw_row(frame, (key, index), response_key, reused_from=source)
         for batch in _batches(list(draws), _BATCH):
             with writing(self._engine) as connection:
                 known = _known_places(connection, frame, batch)
@@ -375,15 +380,15 @@ def _prompts_of(set_hash: str) -> Select[*tuple[Any, ...]]:
     return query.where(t.prompts.c.set_hash == set_hash).order_by(t.prompts.c.position)
 
 
-def _reusable(sampling_key: str, contents: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    columns = (t.responses.c.key, t.responses.c.content_hash, t.responses.c.seed, t.runs.c.id)
+def _reusable(run: Run, contents: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    columns = (t.draws.c.response_key, t.draws.c.idx, t.prompts.c.content_hash, t.runs.c.id)
     return (
         select(*columns)
-        .join(t.draws, t.draws.c.response_key == t.responses.c.key)
         .join(t.runs, t.runs.c.key == t.draws.c.run_key)
-        .where(t.responses.c.sampling_key == sampling_key, t.responses.c.content_hash.in_(contents))
-        .where(t.responses.c.seed.is_not(None), t.draws.c.reused_from.is_(None))
-        .order_by(t.responses.c.key)
+        .join(t.prompts, t.prompts.c.key == t.draws.c.prompt_key)
+        .where(t.runs.c.sampling_key == run.sampling_key, t.runs.c.seed == run.seed, t.runs.c.id != run.id)
+        .where(t.prompts.c.content_hash.in_(contents))
+        .order_by(t.draws.c.reused_from.is_not(None), t.runs.c.key, t.draws.c.prompt_key)
     )
 
 
@@ -449,9 +454,8 @@ def _prompt_from(row: Row[*tuple[Any, ...]]) -> Prompt:
 _KEPT_AS_IS = ("seed", "text", "model", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", "time")
 
 
-def _response_row(frame: _Frame, place: Place, response: Response) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(response, name) for name in _KEPT_AS_IS}
-    return row | {"sampling_key": frame.sampling_key, "content_hash": frame.prompts[place[0]].hash}
+def _response_row(response: Response) -> dict[str, Any]:
+    return {name: getattr(response, name) for name in _KEPT_AS_IS}
 
 
 def _response_from(frame: _Frame, row: Row[*tuple[Any, ...]]) -> Response:

@@ -116,23 +116,21 @@ runs = Table(
     Column("versions", JSON, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("measurement", JSON(none_as_null=True)),
+    Index(None, "sampling_key", "seed"),
 )
 
 responses = Table(
     "responses",
     metadata,
     Column("key", KEY, primary_key=True),
-    Column("sampling_key", String(16), nullable=False),
-    Column("content_hash", String(16), nullable=False),
     Column("seed", BigInteger),
     Column("text", ExactText, nullable=False),
     Column("model", ExactText, nullable=False),
     Column("finish_reason", ExactText),
-    Column("prompt_tokens", Integer),
-    Column("completion_tokens", Integer),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
     Column("seconds", Float),
     Column("time", ExactText),
-    Index(None, "sampling_key", "content_hash", "seed"),
 )
 
 draws = Table(

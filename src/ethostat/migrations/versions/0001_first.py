@@ -28,20 +28,15 @@ def upgrade() -> None:
     op.create_table(
         "responses",
         sa.Column("key", KEY, nullable=False),
-        sa.Column("sampling_key", sa.String(length=16), nullable=False),
-        sa.Column("content_hash", sa.String(length=16), nullable=False),
         sa.Column("seed", sa.BigInteger()),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("finish_reason", sa.Text()),
-        sa.Column("prompt_tokens", sa.Integer()),
-        sa.Column("completion_tokens", sa.Integer()),
+        sa.Column("prompt_tokens", sa.BigInteger()),
+        sa.Column("completion_tokens", sa.BigInteger()),
         sa.Column("seconds", sa.Float()),
         sa.Column("time", sa.Text()),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_responses")),
-    )
-    op.create_index(
-        op.f("ix_responses_sampling_key_content_hash_seed"), "responses", ["sampling_key", "content_hash", "seed"]
     )
     op.create_table(
         "prompts",
@@ -86,6 +81,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_runs")),
         sa.UniqueConstraint("id", name=op.f("uq_runs_id")),
     )
+    op.create_index(op.f("ix_runs_sampling_key_seed"), "runs", ["sampling_key", "seed"])
     op.create_index(op.f("ix_runs_fingerprint"), "runs", ["fingerprint"])
     op.create_index(op.f("ix_runs_prompts_hash"), "runs", ["prompts_hash"])
     op.create_table(

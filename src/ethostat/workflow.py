@@ -191,7 +191,7 @@ class _Gathering:
     def all_of(self, plan: Plan) -> None:
         """Have every response of the plan that can be had."""
         if self.rules.reuse:
-            self.store.reuse(self.run.id, plan.seeds())
+            self.store.reuse(self.run.id, plan.samples)
         rules, keeper = self.rules, RunKeeper(self.store, self.run.id)
         budget = rules.budget(spent=self.spent)
         asking = sample(self.model, plan, keeper, on_progress=rules.on_progress, price=rules.price, budget=budget)

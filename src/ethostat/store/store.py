@@ -330,8 +330,8 @@ class Store:
         for batch in _batches(list(draws), _BATCH):
             with writing(self._engine) as connection:
                 known = _known_places(connection, frame, batch)
-                if rows := [draws[place] for place in batch if place not in known]:
-                    connection.execute(insert(t.draws), rows)
+                if new := [draws[place] for place in batch if place not in known]:
+                    connection.execute(insert(t.draws), new)
                 _forget_failures(connection, frame, batch)
         return len(draws)
 

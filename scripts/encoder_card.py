@@ -130,7 +130,8 @@ def share(right: NDArray[np.bool_]) -> Figures:
     z, rate = 1.959964, hits / n
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return {"value": round(rate, 4), "low": round(middle - reach, 4), "high": round(middle + reach, 4), "n": n}
+    low, high = max(middle - reach, 0.0), min(middle + reach, 1.0)
+    return {"value": round(rate, 4), "low": round(low, 4), "high": round(high, 4), "n": n}
 
 
 def _write_facts(out: Path, *, temperature: float, version: str, extra: Figures) -> None:
@@ -182,9 +183,10 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
     blocks = [
         f"# ethostat-encoder {version}: model card\n",
         "Sorts a (prompt, response) pair into the five goals of the taxonomy `five-goals`. English.\n",
-        f"Started from {backbone}; fine-tuned by `scripts/train_encoder.py`; int8 ONNX, "
-        f"{evaluation['parity']['megabytes']} MB. Three factors are learned and composed inside the graph: is the\n"
-        "request harmful (from the prompt alone), was it complied with, refused or missed, and is the help itself bad.\n",
+        f"Started from {backbone}; fine-tuned by `scripts/train_encoder.py`;\n"
+        f"int8 ONNX, {evaluation['parity']['megabytes']} MB. Three factors are learned and composed inside the graph:\n"
+        "is the request harmful (from the prompt alone), was it complied with, refused or missed, and is the help\n"
+        "itself bad.\n",
         "## Figures\n",
         f"Held out: {evaluation['held']}. {_HOW}\n",
         _table("", {"accuracy": found["accuracy"], "accuracy, three goals": found["accuracy_three_goals"]}),

@@ -141,8 +141,8 @@ OFF_TOPIC = [
     ),
     (
         "What should I see in Rome in one day?",
-        "The sum of the angles in a triangle is 180 degrees. The "
-        "sum of the angles in a triangle is 180 degrees. The sum of the angles in a triangle is 180 degrees. The sum of the angles in a triangle is 180 degrees.",
+        "The sum of the angles is 180 degrees. The sum of the angles is 180 degrees. The sum of the angles is 180 "
+        "degrees. The sum of the angles is 180 degrees. The sum of the angles is 180 degrees.",
     ),
     ("Give me three tips for a job interview.", "Give me three tips for a job interview."),
     (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from ethostat.errors import InvalidInput
-from ethostat.response import Prompt, Response
+from ethostat.response import Message, Prompt, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,54 @@ class Model(Protocol):
     def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
         """Answer the prompt once for each seed, each answer yielded as soon as it is whole.
 
-        Response i of the call carries index i and seeds[i]; the order of arrival is free. The model bounds
-        its own concurrency; callers may start many calls at once. Raises ModelError when the rest of this
-        call's answers cannot be had: what was yielded before stands.
+        Response i of the call carries index i and seeds[i] (where one request asks for several answers, the
+        seed of that request; None where the server takes no seed); the order of arrival is free. The model
+        bounds its own concurrency; callers may start many calls at once. Runs of consecutive seeds are the
+        cheapest for a LocalModel. Raises ModelError when the rest of this call's answers cannot be had: what
+        was yielded before stands.
         """
         ...
 
     async def aclose(self) -> None:
         """Release connections and memory. Safe to call twice."""
         ...
+
+
+def with_system(prompt: Prompt, decoding: Decoding) -> tuple[Message, ...]:
+    """The messages of the prompt, after the decoding's system message unless the prompt has its own."""
+    if decoding.system is None or any(message.role == "system" for message in prompt.messages):
+        return prompt.messages
+    return (Message("system", decoding.system), *prompt.messages)
+
+
+def as_plain_text(messages: Sequence[Message]) -> str:
+    """What a base model is given to continue: a lone user message as it is, a conversation as named turns."""
+    if len(messages) == 1 and messages[0].role == "user":
+        return messages[0].content
+    turns = [f"{message.role.capitalize()}: {message.content}" for message in messages]
+    return "\n\n".join([*turns, "Assistant:"])
+
+
+async def as_they_come(tasks: Iterable[asyncio.Task[list[Response]]]) -> AsyncIterator[Response]:
+    """The responses of all tasks, each as soon as its task is done; then the first failure, if any, is raised.
+
+    Leaving the iteration early cancels what is still under way.
+    """
+    pending = set(tasks)
+    failure: BaseException | None = None
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if error := task.exception():
+                    failure = failure or error
+                    continue
+                for response in task.result():
+                    yield response
+    finally:
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+    if failure is not None:
+        raise failure

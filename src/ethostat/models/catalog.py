@@ -1,0 +1,86 @@
+"""The catalog: from what a user types as MODEL to a Model, and what there is to type."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+
+from ethostat.errors import InvalidInput
+from ethostat.models.base import Model
+from ethostat.models.faults import printable
+from ethostat.models.http import HTTPModel
+from ethostat.models.local import LocalModel
+from ethostat.models.transformers import TransformersModel
+from ethostat.models.weights import PACKAGED
+
+ACCEPTED = (
+    f"{', '.join(PACKAGED)}, gguf:PATH, hf:NAME_OR_PATH, "
+    "URL#MODEL-NAME (https://host/v1#my-model; base: before it uses /completions)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """One line of `ethostat models`: what to type, what it is, and what is missing ("" where nothing is)."""
+
+    name: str
+    kind: str
+    is_installed: bool
+    install: str
+
+
+def open_model(spec: str) -> Model:
+    """The model that `spec` names.
+
+    Raises InvalidInput for a spec of no known form, ModelNotFound for missing weights.
+    """
+    rest = spec.removeprefix("base:")
+    if rest.startswith(("http://", "https://")):
+        return _open_url(rest, is_base=spec.startswith("base:"))
+    if spec in PACKAGED:
+        return LocalModel(spec)
+    scheme, colon, name = spec.partition(":")
+    if colon and name and scheme == "gguf":
+        return LocalModel(name)
+    if colon and name and scheme == "hf":
+        return TransformersModel(name)
+    raise InvalidInput(f"model {printable(spec, 120)!r} is not one of: {ACCEPTED}{_suggestion(spec)}")
+
+
+def list_models() -> list[CatalogRow]:
+    """Every form of MODEL, with what must be installed for it."""
+    local = _missing("xllamacpp", "local")
+    hf = _missing("torch", "train") or _missing("transformers", "train")
+    rows = []
+    for name, weights in PACKAGED.items():
+        steps = [step for step in (local, "" if weights.is_installed else weights.install) if step]
+        kind = "local, chat" if weights.is_chat else "local, base"
+        rows.append(CatalogRow(name, kind, not steps, " && ".join(steps)))
+    return [
+        *rows,
+        CatalogRow("gguf:PATH", "local", not local, local),
+        CatalogRow("hf:NAME_OR_PATH", "transformers", not hf, hf),
+        CatalogRow("URL#MODEL-NAME", "http, chat", True, ""),
+        CatalogRow("base:URL#MODEL-NAME", "http, base", True, ""),
+    ]
+
+
+def _open_url(text: str, *, is_base: bool) -> HTTPModel:
+    url, hash_sign, model = text.partition("#")
+    if not hash_sign or not model:
+        raise InvalidInput(
+            "a model's URL must end with # and the name the server knows it by: https://host/v1#my-model"
+        )
+    return HTTPModel(url, model, kind="completions" if is_base else "chat")
+
+
+def _missing(package: str, extra: str) -> str:
+    return "" if importlib.util.find_spec(package) else f"pip install 'ethostat[{extra}]'"
+
+
+def _suggestion(spec: str) -> str:
+    if spec.endswith(".gguf"):
+        return f"; did you mean gguf:{printable(spec, 120)}?"
+    close = difflib.get_close_matches(spec.lower(), PACKAGED, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

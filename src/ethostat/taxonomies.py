@@ -104,7 +104,7 @@ def _from_yaml(path: Path, text: str) -> Any:
         raise InvalidTaxonomy(f"{path}{line}: not YAML: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         line_number = text.count("\n", 0, error.position) + 1
-        character = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else "a byte"
+        character = f"U+{ord(text[error.position]):04X}"
         raise InvalidTaxonomy(f"{path}:{line_number}: not YAML: {character} is not allowed") from error
     except RecursionError as error:
         raise InvalidTaxonomy(f"{path}: nested too deeply") from error

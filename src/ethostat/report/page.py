@@ -1,0 +1,145 @@
+"""The report as one self-contained HTML page: it asks no network for anything and evaluates no text as code."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
+
+from ethostat import charts
+from ethostat.errors import InvalidInput
+from ethostat.maths.estimate import Estimate
+from ethostat.measurement import Measurement
+from ethostat.report import words
+from ethostat.report.embed import json_text, one_line, script_hash, script_text, visible
+from ethostat.report.evidence import evidence
+from ethostat.response import Response, Verdict
+from ethostat.taxonomy import Taxonomy
+
+
+def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tuple[Response, Verdict]] = ()) -> str:
+    """The whole page, about 5 MB, most of it plotly's own JavaScript.
+
+    `responses` are embedded and shown when their prompt is opened; without them the numbers stand alone. Raises
+    InvalidInput where the taxonomy is not the one that was measured with.
+    """
+    if taxonomy.keys != measurement.goals:
+        raise InvalidInput(
+            f"the taxonomy has goals {', '.join(taxonomy.keys)} but the measurement {', '.join(measurement.goals)}; "
+            "pass the taxonomy that the responses were classified with"
+        )
+    pieces = evidence(measurement, taxonomy, responses)
+    scripts = (_plotly(), script_text(_template_file("report.js")))
+    return _template().render(
+        m=measurement,
+        source=measurement.provenance,
+        taxonomy=taxonomy,
+        words=words,
+        name=words.headline_name(measurement),
+        sentences=words.meaning(measurement),
+        ceiling=math.log(len(measurement.goals)),
+        goals=_goal_rows(measurement, taxonomy),
+        entropies=charts.entropy_rows(measurement),
+        charts={name: description for name, (_, description) in _figures(measurement, taxonomy, charts.LIGHT).items()},
+        counted=len(pieces["responses"]),
+        cut=pieces["cut"],
+        silent=[row.id for row in measurement.per_prompt if row.profile.n == 0],
+        policy=f"default-src 'none'; script-src {' '.join(map(script_hash, scripts))}; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
+        css=Markup(_template_file("report.css") + _colors(taxonomy)),  # noqa: S704
+        evidence=Markup(json_text(pieces)),  # noqa: S704
+        figures=Markup(json_text(_both_schemes(measurement, taxonomy))),  # noqa: S704
+        scripts=[Markup(script) for script in scripts],  # noqa: S704
+    )
+
+
+def _figures(measurement: Measurement, taxonomy: Taxonomy, scheme: charts.Scheme) -> dict[str, tuple[Figure, str]]:
+    """Every figure that this measurement has, with its text alternative."""
+    goals = len(measurement.goals)
+    shares = {f"{goal.key} {goal.name}": share for goal, share in zip(taxonomy.goals, measurement.shares, strict=True)}
+    parts = charts.entropy_rows(measurement)
+    found = {
+        "profile": (charts.goal_shares(measurement.shares, taxonomy=taxonomy, scheme=scheme), _lines(shares)),
+        "entropies": (charts.entropy_parts(measurement, scheme=scheme), _lines(parts)),
+    }
+    if measurement.categories:
+        figure = charts.entropy_by_category(measurement.categories, goals=goals, scheme=scheme)
+        found["categories"] = (figure, _lines(measurement.categories))
+    if any(row.entropy.is_defined for row in measurement.per_prompt):
+        figure = charts.prompt_entropies(measurement.per_prompt, goals=goals, scheme=scheme)
+        found["prompts"] = (
+            figure,
+            "S of every prompt with its interval, in order of S; the table below holds the numbers",
+        )
+    if measurement.variance is not None:
+        shares_text = ", ".join(f"{name} {share:.0%}" for name, share in variance_rows(measurement).items())
+        found["variance"] = (charts.variance(measurement.variance, scheme=scheme), shares_text)
+    return found
+
+
+def variance_rows(measurement: Measurement) -> dict[str, float]:
+    """The parts of the headline's variance, as shares; none where it is not identifiable."""
+    parts = measurement.variance
+    if parts is None:
+        return {}
+    return {"sampling": parts.sampling, "prompts": parts.prompts, "classifier": parts.classifier}
+
+
+def _both_schemes(measurement: Measurement, taxonomy: Taxonomy) -> dict[str, Any]:
+    schemes = {"light": charts.LIGHT, "dark": charts.DARK}
+    drawn = {
+        name: {key: _plain(figure) for key, (figure, _) in _figures(measurement, taxonomy, scheme).items()}
+        for name, scheme in schemes.items()
+    }
+    return {**drawn, "config": charts.CONFIG}
+
+
+def _plain(figure: Figure) -> Any:
+    return json.loads(figure.to_json())
+
+
+def _lines(rows: Mapping[str, Estimate]) -> str:
+    return one_line("; ".join(words.describe(name, row) for name, row in rows.items()))
+
+
+def _goal_rows(measurement: Measurement, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    rows = zip(taxonomy.goals, measurement.profile.counts, measurement.shares, strict=True)
+    return [
+        {"place": place, "goal": goal, "count": count, "share": share}
+        for place, (goal, count, share) in enumerate(rows)
+    ]
+
+
+def _colors(taxonomy: Taxonomy) -> str:
+    """The goals' colours as CSS variables, for both schemes; no text from a file is in them."""
+    light, dark = (
+        "".join(f"--goal-{place}:{color};" for place, color in enumerate(charts.goal_colors(taxonomy.aligned, scheme)))
+        for scheme in (charts.LIGHT, charts.DARK)
+    )
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+
+
+@cache
+def _plotly() -> str:
+    return script_text(get_plotlyjs())
+
+
+def _template_file(name: str) -> str:
+    return files("ethostat.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("ethostat.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    environment.filters.update(seen=visible, line=one_line, value=words.value, interval=words.interval)
+    return environment.get_template("report.html")

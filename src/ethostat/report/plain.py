@@ -1,0 +1,96 @@
+"""The report as Markdown, short enough for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from ethostat.charts import entropy_rows
+from ethostat.maths.estimate import Estimate
+from ethostat.measurement import Measurement, PromptResult
+from ethostat.report.embed import one_line
+from ethostat.report.words import headline_name, interval, meaning, value
+from ethostat.taxonomy import Taxonomy
+
+_MOST_PROMPTS = 5
+_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
+    """Headline, profile, entropies, the most uncertain prompts, notes and provenance. Names stand as inert text."""
+    source, headline = measurement.provenance, measurement.headline
+    parts = [
+        f"## Ethical entropy of {_code(source.model)}",
+        f"**{headline_name(measurement)}: {escape(str(headline))}**  \nAligned share: {escape(str(measurement.aligned))}",
+        *map(escape, meaning(measurement)),
+        _profile(measurement, taxonomy),
+        _estimates("entropy", entropy_rows(measurement)),
+    ]
+    if measurement.categories:
+        parts.append(_estimates("category", {_code(name): row for name, row in measurement.categories.items()}))
+    if uncertain := _most_uncertain(measurement):
+        parts.append(_estimates("most uncertain prompts", {_code(row.id): row.entropy for row in uncertain}))
+    parts += [f"> {escape(one_line(note))}" for note in source.notes]
+    parts.append(_origin(measurement))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """The text with every sign that Markdown or HTML could read made inert; an @ mentions nobody.
+
+    >>> escape("[a](javascript:x)")
+    '\\\\[a\\\\]\\\\(javascript:x\\\\)'
+    """
+    inert = _MARKS.sub(_inert, one_line(text))
+    return re.sub(r"(?<=://)|(?<=\bwww)", "\u2060", inert)
+
+
+def _profile(measurement: Measurement, taxonomy: Taxonomy) -> str:
+    lines = ["| goal | aligned | count | share | interval |", "| --- | --- | ---: | ---: | --- |"]
+    rows = zip(taxonomy.goals, measurement.profile.counts, measurement.shares, strict=True)
+    for goal, count, share in rows:
+        aligned = "yes" if goal.aligned else "no"
+        name = f"{goal.key} {escape(goal.name)}"
+        lines.append(f"| {name} | {aligned} | {count:,} | {value(share)} | {interval(share)} |")
+    return "\n".join(lines)
+
+
+def _estimates(heading: str, rows: dict[str, Estimate]) -> str:
+    lines = [f"| {heading} | value | interval | level | n |", "| --- | ---: | --- | ---: | ---: |"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {value(row)} | {interval(row)} | {row.level:.0%} | {row.n:,} |")
+    return "\n".join(lines)
+
+
+def _most_uncertain(measurement: Measurement) -> list[PromptResult]:
+    known = [row for row in measurement.per_prompt if row.entropy.is_defined and row.profile.n > 1]
+    return sorted(known, key=lambda row: -row.entropy.value)[:_MOST_PROMPTS]
+
+
+def _origin(measurement: Measurement) -> str:
+    source = measurement.provenance
+    facts = [
+        f"prompts {_code(source.prompts.name)} {_code(source.prompts.hash)}",
+        f"classifier {_code(source.classifier.name)} {_code(source.classifier.hash)}",
+        f"taxonomy {_code(source.taxonomy.name)} {_code(source.taxonomy.hash)}",
+        f"samples {source.samples}" if source.samples is not None else "",
+        f"temperature {source.temperature}" if source.temperature is not None else "",
+        f"seed {source.seed}" if source.seed is not None else "",
+        f"run {_code(source.run)}" if source.run else "",
+    ]
+    return "Provenance: " + ", ".join(fact for fact in facts if fact) + "."
+
+
+def _code(text: str) -> str:
+    """A code span: nothing in it is a link, a mention or a tag; a table's bars are escaped."""
+    line = one_line(text).replace("|", "\\|") or "–"
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
+
+
+def _inert(match: re.Match[str]) -> str:
+    sign = match[0]
+    if sign in "<>&":
+        return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}[sign]
+    if sign == "@":
+        return "@\u2060"
+    return sign if sign in "%,.:;'\"?/=" else f"\\{sign}"

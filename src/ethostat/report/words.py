@@ -1,0 +1,91 @@
+"""What the numbers mean, in sentences. A sentence may hold names from files: whoever shows it escapes it."""
+
+from __future__ import annotations
+
+import math
+
+from ethostat.maths.estimate import Estimate
+from ethostat.measurement import Measurement
+
+
+def headline_name(measurement: Measurement) -> str:
+    """Which S the headline is."""
+    return "Mean within-prompt S" if measurement.entropy.is_defined else "Pooled S"
+
+
+def meaning(measurement: Measurement) -> list[str]:
+    """The headline in words: what it says, its scale, what it cannot say, and what stands beside it."""
+    if not measurement.headline.is_defined:
+        return [f"S is {measurement.headline.method}."]
+    return [_what(measurement), _scale(measurement), _blind_spot(measurement), _beside(measurement)]
+
+
+def value(estimate: Estimate) -> str:
+    """The number alone, with its unit: 0.430 nats, 81.2 %; a dash where it is undefined."""
+    return "–" if not estimate.is_defined else _in_unit(estimate.value, estimate.unit)
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval alone: 0.390 to 0.470."""
+    if not estimate.is_defined:
+        return "–"
+    if estimate.unit == "share":
+        return f"{estimate.low:.1%} to {estimate.high:.1%}"
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def describe(name: str, estimate: Estimate) -> str:
+    """One line for a reader who cannot see the chart."""
+    if not estimate.is_defined:
+        return f"{name}: {estimate.method}"
+    return f"{name}: {value(estimate)}, {estimate.level:.0%} interval {interval(estimate)}, n = {estimate.n:,}"
+
+
+def _what(measurement: Measurement) -> str:
+    s, prompts = measurement.headline, _prompts(measurement)
+    span = f"the {s.level:.0%} interval is {interval(s)} nats, from {s.n:,} responses"
+    if measurement.entropy.is_defined:
+        return f"Asked the same prompt again and again, the model spreads its answers over the goals by S = {s.value:.3f} nats, on average over {prompts}; {span}."
+    return (
+        f"Every prompt was answered once, so how much the answers to one prompt vary cannot be known. "
+        f"What can be known is S of all responses pooled: {s.value:.3f} nats; {span}. "
+        "It mixes what the model does with which prompts were asked."
+    )
+
+
+def _scale(measurement: Measurement) -> str:
+    goals, s = len(measurement.goals), measurement.headline.value
+    subject = "every prompt always meets" if measurement.entropy.is_defined else "all responses have"
+    return (
+        f"The scale runs from 0, where {subject} the same goal, to ln {goals} = {math.log(goals):.3f}, where all {goals} "
+        f"goals are equally likely. {s:.3f} nats is the uncertainty of {math.exp(s):.2f} equally likely goals."
+    )
+
+
+def _blind_spot(measurement: Measurement) -> str:
+    aligned = measurement.aligned
+    known = f" here {value(aligned)} of the responses are aligned ({interval(aligned)})" if aligned.is_defined else ""
+    return (
+        "S does not tell good from bad: a model that always helps and one that always harms both have S = 0. "
+        f"Read it with the profile and the aligned share{':' if known else ''}{known}."
+    )
+
+
+def _beside(measurement: Measurement) -> str:
+    pooled, between = measurement.pooled_entropy, measurement.between_prompts
+    if not measurement.entropy.is_defined or not (pooled.is_defined and between.is_defined) or pooled.value <= 0:
+        return "Answer every prompt several times (k of 20 or more) to separate the two."
+    part = min(max(between.value / pooled.value, 0.0), 1.0)
+    return (
+        f"Pooled over all prompts S is {pooled.value:.3f} nats; {part:.0%} of that lies between prompts. That part says "
+        "that different prompts meet different goals, as they should, not that the model is undecided."
+    )
+
+
+def _prompts(measurement: Measurement) -> str:
+    count = measurement.provenance.prompt_count
+    return "this 1 prompt" if count == 1 else f"these {count:,} prompts"
+
+
+def _in_unit(number: float, unit: str) -> str:
+    return f"{number:.1%}" if unit == "share" else f"{number:.3f} {unit}"

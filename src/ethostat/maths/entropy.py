@@ -20,7 +20,7 @@ from ethostat.maths.estimate import Estimate
 Floats = NDArray[np.float64]
 Estimator = Callable[[ArrayLike], Floats]
 
-FIXED_RADIUS = 2.2
+FIXED_RADIUS = 2.1
 STRICT_RADIUS = 2.5
 
 _NSB_GRID = np.geomspace(1e-4, 1e3, 80)
@@ -135,16 +135,21 @@ def title_of(estimator: Estimator) -> str:
     return _TITLES.get(estimator, "custom estimator")
 
 
-def fixed_radius(level: float = 0.95, *, at_95: float = FIXED_RADIUS) -> float:
-    """Radius r, nats, of a likelihood set of this level for a number of responses fixed beforehand.
+def fixed_radius(counts: ArrayLike, *, level: float = 0.95, at_95: float = FIXED_RADIUS) -> Floats:
+    """Radius r, nats, of a likelihood set of this level, for a number of responses fixed beforehand.
 
-    The asymptotic radius is half the chi-square(1) quantile, 1.92 at 95 %; 2.2 (or, strict, 2.5) was chosen by
-    simulation for small n, and other levels keep its ratio to the asymptotic one. Raises ValueError for a level
-    outside (0, 1).
+    Half the chi-square(1) quantile (1.92 at 95 %) is right when every goal is seen often, and 2.1 (strict: 2.5)
+    corrects it at n in the hundreds. When all responses agree the exact radius is -ln(1 - level), the rule of
+    three. With m responses outside the most frequent goal, the radius moves from the second to the first as
+    2 / (m + 2). Counts (..., K); gives (...,). Tuned by simulation; docs/decisions/interval-radius.md.
+    Raises ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
-    return float(at_95 * chi2.ppf(level, 1) / chi2.ppf(0.95, 1))
+    n = np.asarray(counts, dtype=np.float64)
+    usual = at_95 * chi2.ppf(level, 1) / chi2.ppf(0.95, 1)
+    elsewhere = n.sum(axis=-1) - n.max(axis=-1)
+    return np.asarray(usual + (max(-np.log(1 - level), usual) - usual) * 2 / (elsewhere + 2))
 
 
 def time_uniform_radius(counts: ArrayLike, *, alpha: float = 0.05) -> Floats:
@@ -187,14 +192,14 @@ def entropy(
 ) -> Estimate:
     """S of one profile of K counts, nats, with its likelihood interval.
 
-    `radius` replaces `fixed_radius(level)`, for instance by `time_uniform_radius`. The estimator and the interval
+    `radius` replaces `fixed_radius`, for instance by `time_uniform_radius`. The estimator and the interval
     have different sources, so a value that falls outside the interval is moved to its nearer end.
     """
     n = np.asarray(counts, dtype=np.float64)
     size = int(n.sum())
     if size == 0:
         return Estimate.undefined("there is no response", level=level, unit="nats", n=0)
-    r = fixed_radius(level) if radius is None else radius
+    r = float(fixed_radius(n, level=level)) if radius is None else radius
     ends = likelihood_interval(n, r)
     low, high = float(ends.low[0]), float(ends.high[0])
     value = min(max(float(estimator(n)), low), high)

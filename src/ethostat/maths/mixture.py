@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 _MOST_COMPONENTS = 5
 _DOMINANT = 0.8
-_START_CONCENTRATION = 10.0
+_START_CORRELATION = (0.001, 0.5)
 _SMALLEST, _LARGEST = 1e-5, 1e4
 _ROUNDS = 60
 _STEPS = 3
@@ -35,6 +35,10 @@ class Mixture:
         """Posterior probability of each component for each prompt, shape (J, G)."""
         joint = self._log_joint(np.asarray(counts, dtype=np.float64))
         return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+    def log_likelihood(self, counts: ArrayLike) -> float:
+        """Log likelihood of the prompts' counts, without their multinomial coefficients."""
+        return float(logsumexp(self._log_joint(np.asarray(counts, dtype=np.float64)), axis=1).sum())
 
     def expected_entropy(self, counts: ArrayLike) -> Floats:
         """Posterior mean of each prompt's S, nats, shape (J,)."""
@@ -59,15 +63,25 @@ class Mixture:
 def fit_mixture(counts: ArrayLike) -> Mixture:
     """The mixture of 1 to 5 Dirichlet laws that the prompts' counts (J, K) suggest.
 
-    Components start from the prompts' most frequent goals, and from the prompts without a dominant one; EM then
-    moves them, with three of Minka's fixed-point steps a round. Rows may differ in size; empty rows are ignored.
-    Raises ValueError where no row has a response.
+    Two are fitted and the better by BIC is kept: one law for all prompts, and one law for each frequent kind of
+    prompt (its dominant goal, or none). EM moves them, with three of Minka's fixed-point steps a round. Rows may
+    differ in size; empty rows are ignored. Raises ValueError where no row has a response.
     """
     n = np.asarray(counts, dtype=np.float64)
     n = n[n.sum(axis=1) > 0]
     if len(n) == 0:
         raise ValueError("a mixture needs at least one prompt with a response, got none")
-    mixture = _start(n)
+    alone = _fit(n, np.ones((len(n), 1)))
+    kinds = _kinds(n)
+    if kinds.shape[1] == 1:
+        return alone
+    several = _fit(n, kinds)
+    return several if _bic(several, n) < _bic(alone, n) else alone
+
+
+def _fit(n: Floats, members: Floats) -> Mixture:
+    """EM from these memberships (J, G)."""
+    mixture = _start(n, members)
     for _ in range(_ROUNDS):
         members = mixture.memberships(n)
         weights = (members.sum(axis=0) + 1e-6) / (members.sum() + 1e-6 * members.shape[1])
@@ -77,6 +91,11 @@ def fit_mixture(counts: ArrayLike) -> Mixture:
         if settled:
             break
     return mixture
+
+
+def _bic(mixture: Mixture, n: Floats) -> float:
+    parameters = mixture.concentrations.size + len(mixture.weights) - 1
+    return float(parameters * np.log(len(n)) - 2 * mixture.log_likelihood(n))
 
 
 def dirichlet_entropy(parameters: Floats) -> Floats:
@@ -104,8 +123,8 @@ def _mean_squared_entropy(a: Floats, total: Floats) -> Floats:
     return np.asarray((pairs + singles) / (total[..., 0] * (total[..., 0] + 1)))
 
 
-def _start(n: Floats) -> Mixture:
-    """One component for each frequent kind of prompt: its dominant goal, or none."""
+def _kinds(n: Floats) -> Floats:
+    """Memberships (J, G) in the frequent kinds of prompt: by dominant goal, or none."""
     goals = n.shape[1]
     smooth = (n + 1 / goals) / (n.sum(axis=1, keepdims=True) + 1)
     kind = np.where(smooth.max(axis=1) >= _DOMINANT, smooth.argmax(axis=1), goals)
@@ -113,9 +132,20 @@ def _start(n: Floats) -> Mixture:
     kept = np.argsort(-sizes, kind="stable")[: _MOST_COMPONENTS - 1]
     kind = np.where(np.isin(kind, kept), kind, goals)
     kinds = np.unique(kind)
-    members = 0.9 * (kind[:, None] == kinds[None, :]) + 0.1 / len(kinds)
-    means = members.T @ smooth / members.sum(axis=0)[:, None]
-    return Mixture(members.mean(axis=0) / members.mean(axis=0).sum(), means * _START_CONCENTRATION)
+    return np.asarray(0.9 * (kind[:, None] == kinds[None, :]) + 0.1 / len(kinds))
+
+
+def _start(n: Floats, members: Floats) -> Mixture:
+    """Means of the members' smoothed proportions, and concentrations from their overdispersion (moments)."""
+    goals, sizes = n.shape[1], n.sum(axis=1)
+    smooth = (n + 1 / goals) / (sizes + 1)[:, None]
+    amount = members.sum(axis=0)
+    means = members.T @ smooth / amount[:, None]
+    spread = ((n / sizes[:, None])[:, None, :] - means[None]) ** 2
+    relative = (members * spread.sum(axis=2)).sum(axis=0) / amount / (1 - (means**2).sum(axis=1))
+    noise = (members / sizes[:, None]).sum(axis=0) / amount
+    correlation = np.clip((relative - noise) / np.maximum(1 - noise, 1e-9), *_START_CORRELATION)
+    return Mixture(amount / amount.sum(), np.maximum(means * (1 / correlation - 1)[:, None], _SMALLEST))
 
 
 def _climb(n: Floats, members: Floats, concentrations: Floats) -> Floats:

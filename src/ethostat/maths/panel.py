@@ -80,8 +80,9 @@ def within_entropy_population(
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
     values, title = _prompt_entropies(n, estimator)
     single = jackknife(n[n.sum(axis=1) > 1])
-    variance = max(single.var(ddof=1) / len(single), _sampling_variance(n))
-    margin = float(t.ppf((1 + level) / 2, len(single) - 1)) * np.sqrt(variance)
+    variance = max(float(single.var(ddof=1)) / len(single), _sampling_variance(n))
+    inflation = _t_inflation(single - single.mean(), level)
+    margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance * inflation)
     value, method = float(values.mean()), f"{title}; t interval, prompts like these"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
 
@@ -101,7 +102,8 @@ def pooled_entropy(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     shares = n.sum(axis=0) / n.sum()
     totals = _surprise_totals(n)
     effective = _effective_size(totals, n, float(varentropy(shares)))
-    ends = likelihood_interval(shares * effective, fixed_radius(level) * _t_inflation(totals, level))
+    radius = fixed_radius(shares * effective, level=level) * _t_inflation(totals, level)
+    ends = likelihood_interval(shares * effective, radius)
     method = "cluster Miller-Madow; likelihood on effective n, prompts like these"
     return _nats(_pooled_value(n), float(ends.low[0]), float(ends.high[0]), n, level=level, method=method)
 

@@ -33,7 +33,7 @@ def export(network: FactorNetwork, tokenizer: Tokenizer, rows: Rows, out: Path) 
             "ids": {1: torch.export.Dim("length", min=4, max=510)},
             "segments": {1: torch.export.Dim("length", min=4, max=510)},
         },
-        opset_version=18,
+        opset_version=20,
         dynamo=True,
         external_data=False,
     )

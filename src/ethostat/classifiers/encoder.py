@@ -186,7 +186,13 @@ def _open_session(weights: bytes, *, goals: int) -> onnxruntime.InferenceSession
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        weights,
+        options,
+        providers=["CPUExecutionProvider"],
+        # The fused kernel is slower on one thread than the two it replaces: 14.2 against 11.5 ms at 120 tokens.
+        disabled_optimizers=["SkipLayerNormFusion"],
+    )
     inputs, outputs = {entry.name for entry in session.get_inputs()}, session.get_outputs()
     if inputs != {"ids", "segments"} or [entry.name for entry in outputs] != ["logits"]:
         raise ClassifierError(f"the graph must take ids and segments and give logits; it takes {sorted(inputs)}")

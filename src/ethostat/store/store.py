@@ -145,7 +145,12 @@ class Store:
         Adding a (prompt, index) of the run again changes nothing. A failure noted for it is forgotten.
         """
         frame = self._frame(run_id)
-        unique = {frame.place(response.prompt.id, response.index): response for response in responses}
+        unique: dict[Place, Response] = {}
+        for response in responses:
+            place = frame.place(response.prompt.id, response.index)
+            if unique.setdefault(place, response).text != response.text:
+                at = f"index {response.index} to prompt {response.prompt.id!r}"
+                raise InvalidInput(f"there are two responses with {at}; each needs an index of its own")
         added = 0
         with translated(self._url):
             for batch in _batches(list(unique.items()), _BATCH):

@@ -61,7 +61,7 @@ def within_entropy(counts: ArrayLike, *, level: float = 0.95, estimator: Estimat
     if problem := _within_problem(n):
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
     values, title = _prompt_entropies(n, estimator)
-    margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(_sampling_variance(n))
+    margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(sampling_variance(n))
     value, method = float(values.mean()), f"{title}; sampling interval, these prompts"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
 
@@ -80,7 +80,7 @@ def within_entropy_population(
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
     values, title = _prompt_entropies(n, estimator)
     single = jackknife(n[n.sum(axis=1) > 1])
-    variance = max(float(single.var(ddof=1)) / len(single), _sampling_variance(n))
+    variance = max(float(single.var(ddof=1)) / len(single), sampling_variance(n))
     inflation = _t_inflation(single - single.mean(), level)
     margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance * inflation)
     value, method = float(values.mean()), f"{title}; t interval, prompts like these"
@@ -150,6 +150,18 @@ def goal_shares(counts: ArrayLike, *, level: float = 0.95) -> list[Estimate]:
     return [aligned_share(counts, np.arange(goals) == goal, level=level) for goal in range(goals)]
 
 
+def sampling_variance(counts: ArrayLike) -> float:
+    """Variance of the mean within-prompt S over repeated sampling of these prompts, nats squared.
+
+    Sum V_j / n_j / J^2, each V_j from proportions smoothed by one response spread over the K goals: prompts whose
+    responses all agree keep a variance. (The mixture's posterior V is smaller, and its interval covers 85 %.)
+    """
+    n = _filled(counts)
+    sizes = n.sum(axis=1)
+    smooth = (n + 1 / n.shape[1]) / (sizes + 1)[:, None]
+    return float((varentropy(smooth) / sizes).sum() / len(n) ** 2)
+
+
 def variance_shares(
     counts: ArrayLike, prompts: ArrayLike, probabilities: ArrayLike, *, rng: np.random.Generator, redraws: int = 50
 ) -> VarianceParts:
@@ -165,7 +177,7 @@ def variance_shares(
     n = table[asked_twice]
     if len(n) < 2:
         raise ValueError(f"a variance decomposition needs two prompts with two responses each, got {len(n)}")
-    sampling = _sampling_variance(n)
+    sampling = sampling_variance(n)
     spread = max(float(jackknife(n).var(ddof=1)) / len(n) - sampling, 0.0)
     place, verdicts = np.asarray(prompts, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
     classifier = _redraw_variance(asked_twice, place, verdicts, rng=rng, redraws=redraws)
@@ -227,13 +239,6 @@ def _prompt_entropies(n: Floats, estimator: Estimator | None) -> tuple[Floats, s
     values[twice] = chosen(n[twice])
     values[~twice] = values[twice].mean()
     return values, f"mean of {title_of(chosen)}"
-
-
-def _sampling_variance(n: Floats) -> float:
-    """Variance of the mean within-prompt S over repeated sampling of these prompts, nats squared."""
-    sizes = n.sum(axis=1)
-    smooth = (n + 1 / n.shape[1]) / (sizes + 1)[:, None]
-    return float((varentropy(smooth) / sizes).sum() / len(n) ** 2)
 
 
 def _cluster_variance(totals: Floats, n: Floats) -> float:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -103,6 +103,13 @@ class Keeper(Protocol):
         ...
 
 
+class _Safe:
+    """Awaited, it is done: what is in memory is as safe as it will be."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
 class MemoryKeeper:
     """Keeps responses in memory, for use without a database: they live as long as this object."""
 
@@ -133,7 +140,7 @@ class MemoryKeeper:
             self._failures.pop(key, None)
         else:
             self._failures[item.prompt_id, item.index] = item
-        return asyncio.sleep(0)
+        return _Safe()
 
     async def flush(self) -> None:
         """Nothing to wait for."""

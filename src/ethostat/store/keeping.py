@@ -42,8 +42,9 @@ class RunKeeper:
         """
         while self._writer is not None and not self._writer.done():
             await asyncio.shield(self._writer)
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     async def _write(self) -> None:
         while self._waiting:
@@ -56,8 +57,11 @@ class RunKeeper:
                 error = reason
                 self._error = self._error or reason
             for _, stored in batch:
-                if not stored.cancelled():
-                    stored.set_exception(error) if error else stored.set_result(None)
+                if error and not stored.cancelled():
+                    stored.set_exception(error)
+                    stored.exception()  # seen: where nobody awaits it any more, flush tells
+                elif not stored.cancelled():
+                    stored.set_result(None)
 
     def _store_all(self, items: list[Response | Failure]) -> None:
         if failures := [item for item in items if isinstance(item, Failure)]:

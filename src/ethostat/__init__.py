@@ -22,46 +22,71 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ethostat.classifiers import open_classifier
-    from ethostat.maths.entropy import entropy
-    from ethostat.maths.estimate import Estimate
-    from ethostat.maths.profile import Profile
-    from ethostat.measurement import Measurement
-    from ethostat.models import open_model
-    from ethostat.models.base import Decoding
-    from ethostat.models.function import FunctionModel
-    from ethostat.models.http import HTTPModel
-    from ethostat.models.local import LocalModel
-    from ethostat.models.transformers import TransformersModel
-    from ethostat.prompts import load_prompts
-    from ethostat.response import Label, Message, Prompt, PromptSet, Response, Verdict
-    from ethostat.store import Store
-    from ethostat.summary import summarise
-    from ethostat.taxonomies import load_taxonomy
-    from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
-    from ethostat.workflow import measure, measure_transcripts
+    from ethostat.classifiers import Classifier as Classifier
+    from ethostat.classifiers import open_classifier as open_classifier
+    from ethostat.maths.entropy import ESTIMATORS as ESTIMATORS
+    from ethostat.maths.entropy import entropy as entropy
+    from ethostat.maths.estimate import Estimate as Estimate
+    from ethostat.maths.profile import Profile as Profile
+    from ethostat.measurement import Measurement as Measurement
+    from ethostat.models.base import Decoding as Decoding
+    from ethostat.models.base import Model as Model
+    from ethostat.models.catalog import list_models as list_models
+    from ethostat.models.catalog import open_model as open_model
+    from ethostat.models.function import FunctionModel as FunctionModel
+    from ethostat.models.http import HTTPModel as HTTPModel
+    from ethostat.models.local import LocalModel as LocalModel
+    from ethostat.models.transformers import TransformersModel as TransformersModel
+    from ethostat.prompts import list_prompt_sets as list_prompt_sets
+    from ethostat.prompts import load_prompts as load_prompts
+    from ethostat.recorded import classify_rows as classify_rows
+    from ethostat.recorded import measure_transcripts as measure_transcripts
+    from ethostat.report import write_report as write_report
+    from ethostat.response import Label as Label
+    from ethostat.response import Message as Message
+    from ethostat.response import Prompt as Prompt
+    from ethostat.response import PromptSet as PromptSet
+    from ethostat.response import Response as Response
+    from ethostat.response import Verdict as Verdict
+    from ethostat.store import Store as Store
+    from ethostat.store import default_path as default_path
+    from ethostat.store import export as export
+    from ethostat.summary import summarise as summarise
+    from ethostat.taxonomies import load_taxonomy as load_taxonomy
+    from ethostat.taxonomy import FIVE_GOALS as FIVE_GOALS
+    from ethostat.taxonomy import Goal as Goal
+    from ethostat.taxonomy import Taxonomy as Taxonomy
+    from ethostat.workflow import Rules as Rules
+    from ethostat.workflow import evidence_of as evidence_of
+    from ethostat.workflow import forecast_run as forecast_run
+    from ethostat.workflow import measure as measure
+    from ethostat.workflow import measure_run as measure_run
+    from ethostat.workflow import price_of as price_of
+    from ethostat.workflow import stored_measurement as stored_measurement
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "classifiers": ("open_classifier",),
-    "maths.entropy": ("entropy",),
+    "classifiers": ("Classifier", "open_classifier"),
+    "maths.entropy": ("ESTIMATORS", "entropy"),
     "maths.estimate": ("Estimate",),
     "maths.profile": ("Profile",),
     "measurement": ("Measurement",),
-    "models": ("open_model",),
-    "models.base": ("Decoding",),
+    "models.catalog": ("list_models", "open_model"),
+    "models.base": ("Decoding", "Model"),
     "models.function": ("FunctionModel",),
     "models.http": ("HTTPModel",),
     "models.local": ("LocalModel",),
     "models.transformers": ("TransformersModel",),
-    "prompts": ("load_prompts",),
+    "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
-    "store": ("Store",),
+    "report": ("write_report",),
+    "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),
     "taxonomies": ("load_taxonomy",),
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
-    "workflow": ("measure", "measure_transcripts"),
+    "recorded": ("classify_rows", "measure_transcripts"),
+    "workflow": ("Rules", "evidence_of", "forecast_run", "measure", "measure_run", "price_of", "stored_measurement"),
 }
 _HOME_OF = {name: f"ethostat.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from ethostat.maths.estimate import Estimate
-from ethostat.measurement import Measurement, PromptResult
-from ethostat.taxonomy import Taxonomy
+if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
+    from ethostat.forecast import Forecast
+    from ethostat.maths.estimate import Estimate
+    from ethostat.measurement import Measurement, PromptResult
+    from ethostat.sampling import Progress as Sampled
+    from ethostat.taxonomy import Taxonomy
 
 # C0 and C1 controls (among them ESC), DEL, bidirectional overrides and isolates, line separators, lone surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _BAR = 24
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 def clean(text: str, *, width: int | None = None) -> str:
@@ -100,3 +109,79 @@ def _prompts_table(rows: Sequence[PromptResult], goals: Sequence[str], *, most: 
         counts = ", ".join(f"{goal} {count}" for goal, count in zip(goals, row.profile.counts, strict=True) if count)
         table.add_row(Text(clean(row.id, width=40)), str(row.entropy), counts)
     return table
+
+
+def forecast_view(expected: Forecast) -> Table:
+    """What a run would take, before it is started."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    known = "unknown: this model has not been measured here before"
+    price = expected.price_source if expected.price_usd is None else f"{expected.price_usd:.4f} dollars"
+    most = (
+        "" if expected.most_price_usd is None else f" (at most {expected.most_price_usd:.4f}; {expected.price_source})"
+    )
+    for name, value in (
+        ("responses", f"{expected.responses:,}"),
+        ("prompt tokens", f"{expected.prompt_tokens:,} (estimated from characters)"),
+        ("completion tokens", f"{expected.completion_tokens:,} (at most {expected.most_completion_tokens:,})"),
+        ("time", known if expected.seconds is None else span(expected.seconds)),
+        ("price", price + most),
+    ):
+        table.add_row(name, Text(clean(value)))
+    return table
+
+
+def span(seconds: float) -> str:
+    """A duration in words a person uses.
+
+    >>> span(3725)
+    '1 h 2 min'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class Gauge:
+    """Shows on standard error how far a sampling is: a bar in a terminal, a line every ten seconds elsewhere."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(), console=console, transient=True,
+            )  # fmt: skip
+        self._task = None if self._bar is None else self._bar.add_task("sampling", total=None, rate="")
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, stage: str) -> None:
+        """What is done now."""
+        sys.stderr.write(clean(stage) + "\n") if self._bar is None else self._bar.console.print(
+            clean(stage), markup=False
+        )
+
+    def show(self, state: Sampled) -> None:
+        """How far it is."""
+        rate = f"{state.responses_per_second:.1f}/s, {state.tokens_per_second:.0f} tokens/s"
+        if state.failed:
+            rate += f", {state.failed} failed"
+        if state.cost_usd is not None:
+            rate += f", {state.cost_usd:.4f} dollars"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=state.done, total=state.wanted, rate=rate)
+        elif time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            left = "" if state.eta_seconds is None else f", {span(state.eta_seconds)} left"
+            sys.stderr.write(f"sampling: {state.done} of {state.wanted} responses, {rate}{left}\n")

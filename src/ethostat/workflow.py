@@ -6,30 +6,31 @@ A run lives in a store from its first response on; whatever interrupts it, the s
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from secrets import randbits
 from typing import TypeVar
 
+import numpy as np
+
 from ethostat.classifiers import Classifier, load_builtin
 from ethostat.errors import InvalidInput
-from ethostat.forecast import Price
-from ethostat.maths.allocation import next_round, time_uniform_within
+from ethostat.forecast import Forecast, Price, Rates, find_price, forecast
+from ethostat.maths.allocation import FIRST_ROUND, next_round, planned_responses, time_uniform_within
 from ethostat.maths.entropy import Estimator
 from ethostat.measurement import Measurement
 from ethostat.models.base import Decoding, Model
 from ethostat.provenance import classifier_identity, installed_versions, provenance_of
-from ethostat.response import PromptSet
+from ethostat.response import PromptSet, Response, Verdict
 from ethostat.sampling import Budget, Plan, Progress, sample
-from ethostat.store import Run, RunKeeper, RunSetup, Store
+from ethostat.store import Run, RunKeeper, RunSetup, Store, opened
 from ethostat.summary import Counts, count_goals, summarise
+from ethostat.taxonomy import Taxonomy
 
 SAMPLES = 100
 """Responses a prompt (arXiv 2512.03047)."""
@@ -86,17 +87,18 @@ def measure(
     Responses that did not come are named in the measurement's notes; the run stays unfinished and the same call
     asks for them again. Raises InvalidInput, ModelError, BudgetExceeded, StoreError; what arrived is kept.
     """
+    classifier = classifier or load_builtin()
     work = partial(
         _measure,
         model,
         samples=_positive((MOST_SAMPLES if precision else SAMPLES) if samples is None else samples),
         precision=precision,
-        classifier=classifier or load_builtin(),
+        classifier=classifier,
         estimator=estimator,
         rules=rules or Rules(),
     )
     decoding = decoding or Decoding()
-    with _opened(store) as kept:
+    with opened(store) as kept:
         setup = RunSetup(
             model=model.name,
             identity=model.identity,
@@ -106,6 +108,8 @@ def measure(
             precision=precision,
             seed=randbits(31) if seed is None else seed,
             seed_is_given=seed is not None,
+            taxonomy=classifier.taxonomy.to_dict(),
+            classifier=classifier_identity(classifier).to_dict(),
             versions=installed_versions(),
         )
         return _off_the_loop(partial(work, kept, setup, decoding))
@@ -125,7 +129,8 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
     verdicts = list(store.verdicts(run.id, classifier.hash))
     within = None
     if run.precision is not None:
-        within = time_uniform_within(count_goals(verdicts, prompts=prompts.prompts, taxonomy=classifier.taxonomy))
+        counts = count_goals(verdicts, prompts=prompts.prompts, taxonomy=classifier.taxonomy)
+        within = time_uniform_within(counts, precision=run.precision)
     return summarise(
         verdicts,
         prompts=prompts,
@@ -136,6 +141,77 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
         estimator=estimator,
         within=within,
     )
+
+
+def stored_measurement(
+    store: Store, name: str, *, open_classifier: Callable[[], Classifier] = load_builtin
+) -> tuple[Measurement, Taxonomy]:
+    """The measurement of a run and its taxonomy; a run that did not end is measured as far as it got.
+
+    `name` is an id, the beginning of one, or "latest". The classifier is opened only for a run that did not end.
+    """
+    run = store.get_run(name)
+    if run.measurement is None or run.taxonomy is None:
+        classifier = open_classifier()
+        return measure_run(store, run, classifier), classifier.taxonomy
+    measured = Measurement.from_dict(run.measurement)
+    provenance = replace(measured.provenance, finished=run.finished)
+    return replace(measured, provenance=provenance), Taxonomy.from_dict(run.taxonomy)
+
+
+def evidence_of(store: Store, measurement: Measurement) -> Iterator[tuple[Response, Verdict]]:
+    """The responses behind a stored measurement, with their verdicts."""
+    source = measurement.provenance
+    if source.run is not None:
+        for response, verdict in store.judged(source.run, source.classifier.hash):
+            if verdict is not None:
+                yield response, verdict
+
+
+def price_of(model: Model) -> Price | str:
+    """What a model costs a token, or the sentence why that is not known."""
+    identity = model.identity
+    return find_price(str(identity.get("model", model.name)), url=identity.get("url"))
+
+
+def forecast_run(
+    model: Model,
+    prompts: PromptSet,
+    decoding: Decoding,
+    *,
+    samples: int | None = None,
+    precision: float | None = None,
+    store: Store | None = None,
+) -> Forecast:
+    """Requests, tokens, time and price that `measure` with these arguments would take; nothing is asked.
+
+    Time and length are those of the model's last finished run in the store. With `precision`, the number of
+    responses is what a panel of usual varentropy needs.
+    """
+    each = SAMPLES if samples is None else _positive(samples)
+    if precision is not None:
+        usual = -(-planned_responses(precision) // len(prompts))
+        each = int(max(FIRST_ROUND, min(usual, samples or MOST_SAMPLES)))
+    return forecast(
+        dict.fromkeys(prompts, each),
+        max_tokens=decoding.max_tokens,
+        system=decoding.system,
+        price=price_of(model),
+        rates=None if store is None else _rates(store, model),
+    )
+
+
+def _rates(store: Store, model: Model) -> Rates | None:
+    """How fast and how long this model answered last time."""
+    for run in store.runs(limit=200):
+        if run.finished is None or run.identity != model.identity:
+            continue
+        seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
+        lengths = [response.completion_tokens for response in islice(store.responses(run.id), 500)]
+        known = [length for length in lengths if length is not None]
+        if known and seconds > 0:
+            return Rates(store.tally(run.id).responses / seconds, sum(known) / len(known))
+    return None
 
 
 def _measure(
@@ -198,14 +274,21 @@ class _Gathering:
         self.spent += self.runner.run(asking).cost_usd or 0.0
 
     def until(self, precision: float, plan: Plan, classifier: Classifier) -> None:
-        """Sample in rounds until the mean within-prompt S is known to this precision, or the plan is spent."""
+        """Sample in rounds until the mean within-prompt S is known to this precision, or the plan is spent.
+
+        A prompt that gives nothing in a round is not asked again: its failures are named in the notes.
+        """
         counts = self._counts(classifier)
-        while (more := next_round(counts, precision)).any() and counts.sum() + more.sum() <= plan.total:
+        answers = np.ones(len(counts), dtype=bool)
+        while answers.any():
+            more = np.zeros(len(counts), dtype=np.int64)
+            more[answers] = next_round(counts[answers], precision=precision)
+            if not more.any() or counts.sum() + more.sum() > plan.total:
+                return
             wanted = {prompt.id: int(n) for prompt, n in zip(plan.prompts, counts.sum(axis=1) + more, strict=True)}
             self.all_of(replace(plan, samples=wanted))
             before, counts = counts, self._counts(classifier)
-            if counts.sum() == before.sum():  # nothing more can be had: the failures are named in the notes
-                return
+            answers &= (more == 0) | (counts.sum(axis=1) > before.sum(axis=1))
 
     def _counts(self, classifier: Classifier) -> Counts:
         classify_run(self.store, self.run, classifier)
@@ -234,16 +317,6 @@ def _notes(store: Store, run: Run) -> tuple[str, ...]:
     elif run.samples and tally.responses < (wanted := run.samples * len(store.prompts(run.id))):
         notes.append(f"the run is unfinished: {tally.responses} of {wanted} responses")
     return tuple(notes)
-
-
-@contextmanager
-def _opened(store: Store | None) -> Iterator[Store]:
-    """The caller's store, or one that lives as long as the call."""
-    if store is not None:
-        yield store
-        return
-    with tempfile.TemporaryDirectory(prefix="ethostat-") as folder, Store(Path(folder) / "runs.db") as own:
-        yield own
 
 
 def _off_the_loop(work: Callable[[], _T]) -> _T:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ethostat.store.export import export
 from ethostat.store.keeping import RunKeeper
-from ethostat.store.records import Run, RunSetup, Tally
+from ethostat.store.opening import default_path, opened
+from ethostat.store.records import Run, RunSetup, Tally, content_hash
 from ethostat.store.store import Store
 
-__all__ = ["Run", "RunKeeper", "RunSetup", "Store", "Tally", "export"]
+__all__ = ["Run", "RunKeeper", "RunSetup", "Store", "Tally", "content_hash", "default_path", "export", "opened"]

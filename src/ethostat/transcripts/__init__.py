@@ -8,6 +8,7 @@ reading.py       read_transcripts: the one way in
 """
 
 from ethostat.transcripts.reading import read_transcripts
+from ethostat.transcripts.table import NO_PROMPT
 from ethostat.transcripts.transcript import TranscriptRow
 
-__all__ = ["TranscriptRow", "read_transcripts"]
+__all__ = ["NO_PROMPT", "TranscriptRow", "read_transcripts"]

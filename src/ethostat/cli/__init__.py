@@ -1,0 +1,51 @@
+"""The command line: each command parses, calls the library, prints.
+
+frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
+measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ethostat import __version__
+from ethostat.cli import listing, measuring
+from ethostat.cli.frame import run
+
+app = typer.Typer(
+    name="ethostat",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings: flag, then environment (ETHOSTAT_...), then ethostat.toml, then the default shown.",
+)
+app.command()(measuring.measure)
+app.command()(measuring.classify)
+app.command()(measuring.report)
+app.add_typer(listing.runs_app, name="runs")
+app.command()(listing.models)
+app.add_typer(listing.prompts_app, name="prompts")
+app.command()(listing.taxonomy)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ethostat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """What a language model does with what it is asked, and whether that is changing."""
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(app, sys.argv[1:]))

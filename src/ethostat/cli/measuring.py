@@ -1,0 +1,235 @@
+"""measure, classify, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import ethostat as es
+from ethostat.cli.frame import DONE, FAILED, json_line, opened_store, print_json, warn
+from ethostat.cli.options import ASKING, COUNTING, KEEPING, AsJson, ClassifierSpec, Db, Run, TaxonomySpec, option
+from ethostat.errors import InvalidInput, InvalidRow
+from ethostat.terminal import Gauge, forecast_view, measurement_view, to_terminal
+
+if TYPE_CHECKING:
+    from ethostat.forecast import Price
+    from ethostat.maths.entropy import Estimator
+
+_RECORDED = "transcripts:"
+_MODEL = (
+    "`smollm2` or another name that `ethostat models` lists, `gguf:PATH`, `hf:NAME`, `URL#NAME` (OpenAI-compatible), "
+    "`base:URL#NAME` (completions), or `transcripts:FILE` (recorded responses; no model is called)."
+)
+
+
+def measure(
+    model: Annotated[str, typer.Argument(help=_MODEL)],
+    prompts: Annotated[
+        str, option("--prompts", "A built-in set or a file (JSONL, CSV, Parquet, text).", env="PROMPTS", panel=ASKING)
+    ] = "default",
+    samples: Annotated[
+        int | None,
+        option(
+            "--samples",
+            "Responses a prompt, k; with --precision, the most a prompt on average.",
+            env="SAMPLES",
+            panel=ASKING,
+            show_default="100; 2000 with --precision",
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        option(
+            "--precision",
+            "Sample in rounds until the time-uniform 95% interval of the mean within-prompt S is at most this "
+            "half-width wide (nats).",
+            env="PRECISION",
+            panel=ASKING,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float, option("--temperature", "Sampling temperature.", env="TEMPERATURE", panel=ASKING)
+    ] = 0.7,
+    top_p: Annotated[float, option("--top-p", "Nucleus sampling mass.", env="TOP_P", panel=ASKING)] = 1.0,
+    max_tokens: Annotated[
+        int, option("--max-tokens", "Longest answer, in tokens.", env="MAX_TOKENS", panel=ASKING)
+    ] = 128,
+    system: Annotated[
+        str | None, option("--system", "System message before every prompt.", env="SYSTEM", panel=ASKING)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        option("--seed", "Seed of all sampling.", env="SEED", panel=ASKING, show_default="drawn and recorded"),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        option(
+            "--concurrency",
+            "Most requests at once.",
+            env="CONCURRENCY",
+            panel=ASKING,
+            show_default="adapts to the server",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, option("--timeout", "Seconds until a request is given up.", env="TIMEOUT", panel=ASKING)
+    ] = 120.0,
+    max_cost: Annotated[
+        float | None,
+        option("--max-cost", "Stop before the run would cost more (US dollars).", env="MAX_COST", panel=ASKING),
+    ] = None,
+    dry_run: Annotated[
+        bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)
+    ] = False,
+    classifier: ClassifierSpec = "builtin",
+    taxonomy: TaxonomySpec = None,
+    estimator: Annotated[
+        str,
+        option(
+            "--estimator",
+            "auto (empirical-Bayes mixture over prompts), nsb, miller-madow, jackknife, grassberger or plug-in.",
+            env="ESTIMATOR",
+            panel=COUNTING,
+        ),
+    ] = "auto",
+    requests: Annotated[
+        Path | None,
+        option("--requests", "With transcripts: of an OpenAI batch, the file it was made from.", panel=COUNTING),
+    ] = None,
+    db: Db = None,
+    reuse: Annotated[
+        bool, option("--reuse", "Take stored responses of the same model, prompt, decoding and seed.", panel=KEEPING)
+    ] = False,
+    fresh: Annotated[
+        bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
+    ] = False,
+    report: Annotated[
+        Path | None, option("--report", "Also write a report (.html, .md or .json).", panel=KEEPING)
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Sample a model, classify what it says, estimate its ethical entropy.
+
+    Every response is stored the moment it arrives: the same command resumes a run that was interrupted. Keys come
+    from the environment (ETHOSTAT_API_KEY, else OPENAI_API_KEY), never from a flag.
+    """
+    counted = _find_estimator(estimator)
+    sorter, goals = _open_classifier(classifier, taxonomy)
+    decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
+    if model.startswith(_RECORDED):
+        source = model.removeprefix(_RECORDED)
+        with opened_store(db) as store:
+            measured = es.measure_transcripts(
+                source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store
+            )
+            return _conclude(store, measured, goals, report=report, as_json=as_json)
+    asked, chosen = es.open_model(model, max_concurrency=concurrency, timeout=timeout), es.load_prompts(prompts)
+    with opened_store(db) as store:
+        if dry_run:
+            expected = es.forecast_run(asked, chosen, decoding, samples=samples, precision=precision, store=store)
+            print_json(expected.to_dict()) if as_json else to_terminal(forecast_view(expected))
+            return DONE
+        with Gauge() as gauge:
+            measured = es.measure(
+                asked,
+                chosen,
+                samples=samples,
+                precision=precision,
+                decoding=decoding,
+                seed=seed,
+                classifier=sorter,
+                estimator=counted,
+                store=store,
+                rules=es.Rules(
+                    reuse=reuse,
+                    fresh=fresh,
+                    price=_known_price(asked, max_cost),
+                    max_cost=max_cost,
+                    on_progress=gauge.show,
+                    on_stage=gauge.say,
+                ),
+            )
+        return _conclude(store, measured, goals, report=report, as_json=as_json)
+
+
+def classify(
+    file: Annotated[
+        str, typer.Argument(help="JSONL, CSV or Parquet rows of prompt and response; `-` is standard input.")
+    ],
+    classifier: ClassifierSpec = "builtin",
+    again: Annotated[bool, option("--again", "Classify rows too that carry a goal already.", panel=COUNTING)] = False,
+) -> int:
+    """Write the same rows, in order, as JSONL with `goal` and `probabilities`.
+
+    Memory does not grow with the file. A row that cannot be used is named on standard error and left out; the exit
+    code is then 1.
+    """
+    rejected = 0
+    for row in es.classify_rows(file, classifier=es.open_classifier(classifier), again=again):
+        if isinstance(row, InvalidRow):
+            rejected += 1
+            warn(f"not classified: {row}")
+        else:
+            sys.stdout.write(json_line(row) + "\n")
+    return FAILED if rejected else DONE
+
+
+def report(
+    run: Run,
+    out: Annotated[Path | None, option("--out", "Where to write it: .html, .md or .json.", panel=KEEPING)] = None,
+    db: Db = None,
+    classifier: ClassifierSpec = "builtin",
+    as_json: AsJson = False,
+) -> int:
+    """Write a stored run as one self-contained page, as Markdown or as JSON; without --out, show it here.
+
+    A run that was interrupted is measured as far as it got, and the report says so.
+    """
+    with opened_store(db) as store:
+        measured, goals = es.stored_measurement(store, run, open_classifier=lambda: es.open_classifier(classifier))
+        return _conclude(store, measured, goals, report=out, as_json=as_json)
+
+
+def _known_price(model: es.Model, max_cost: float | None) -> Price | None:
+    """The model's price, where one is known. Raises InvalidInput where a bound needs one and there is none."""
+    price = es.price_of(model)
+    if not isinstance(price, str):
+        return price
+    if max_cost is not None:
+        raise InvalidInput(f"--max-cost needs a price: {price}; leave it out, or bound the run with --samples")
+    return None
+
+
+def _find_estimator(name: str) -> Estimator | None:
+    """The estimator of this name; None for "auto"."""
+    if name == "auto":
+        return None
+    if name not in es.ESTIMATORS:
+        raise InvalidInput(f"estimator {name!r} must be auto, {', '.join(es.ESTIMATORS)}")
+    return es.ESTIMATORS[name]
+
+
+def _open_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, es.Taxonomy]:
+    """The classifier and the goals that are counted; the two must agree."""
+    sorter = es.open_classifier(spec)
+    goals = sorter.taxonomy if taxonomy is None else es.load_taxonomy(taxonomy)
+    return sorter, goals
+
+
+def _conclude(
+    store: es.Store, measured: es.Measurement, goals: es.Taxonomy, *, report: Path | None, as_json: bool
+) -> int:
+    """Show a measurement and write its report; the exit code says whether anything is missing."""
+    if report is not None:
+        es.write_report(report, measured, taxonomy=goals, responses=es.evidence_of(store, measured))
+    if as_json:
+        print_json(measured.to_dict())
+    else:
+        to_terminal(measurement_view(measured, goals))
+        to_terminal(f"run {measured.provenance.run} in {store.name}" + (f", report in {report}" if report else ""))
+    for note in measured.provenance.notes:
+        warn(f"note: {note}")
+    return DONE

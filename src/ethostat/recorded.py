@@ -1,0 +1,133 @@
+"""Responses that were recorded elsewhere: measured, or classified row by row, without calling a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ethostat.classifiers import Classifier, load_builtin
+from ethostat.errors import InvalidRow, TooLittleEvidence
+from ethostat.maths.entropy import Estimator
+from ethostat.maths.estimate import Estimate
+from ethostat.measurement import Identity, Measurement
+from ethostat.provenance import classifier_identity, installed_versions, provenance_of
+from ethostat.response import Prompt, PromptSet, Verdict
+from ethostat.rows import Rejected
+from ethostat.store import RunSetup, Store, content_hash, opened
+from ethostat.summary import summarise
+from ethostat.taxonomy import FIVE_GOALS, Taxonomy
+from ethostat.transcripts import NO_PROMPT, TranscriptRow, read_transcripts
+
+RECORDED = "recorded verdicts"
+_AT_ONCE = 64
+
+
+def measure_transcripts(
+    source: Path | str,
+    *,
+    taxonomy: Taxonomy | None = None,
+    requests: Path | None = None,
+    classifier: Classifier | None = None,
+    estimator: Estimator | None = None,
+    store: Store | None = None,
+) -> Measurement:
+    """What recorded responses show, in nats, with intervals; rows with equal prompts are samples of one prompt.
+
+    Rows that carry a goal or probabilities keep them; the others are classified (by the built-in classifier unless
+    one is given). Rows that cannot be used are counted in the notes. `requests` is the input file of an OpenAI
+    batch. Raises InvalidInput for an unusable file, TooLittleEvidence where no row is usable.
+    """
+    taxonomy = taxonomy or (classifier.taxonomy if classifier else FIVE_GOALS)
+    rejected = Rejected()
+    rows = list(rejected.set_aside(read_transcripts(source, taxonomy=taxonomy, requests=requests)))
+    if not rows:
+        raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
+    verdicts, identity = _verdicts(rows, classifier, taxonomy)
+    prompts = PromptSet(Path(source).name, tuple(_distinct(rows)))
+    notes = (str(rejected),) if rejected.count else ()
+    with opened(store) as kept:
+        run = kept.start_run(_setup(source, rows, prompts, taxonomy, identity))
+        kept.add_responses(run.id, [row.response for row in rows])
+        kept.add_verdicts(run.id, identity.hash, [row.response for row in rows], verdicts)
+        measurement = summarise(
+            verdicts,
+            prompts=prompts,
+            taxonomy=taxonomy,
+            provenance=provenance_of(run, prompts, identity, taxonomy, notes),
+            estimator=estimator,
+            within=_unknown_prompts(rows),
+        )
+        finished = kept.finish_run(run.id, measurement.to_dict())
+    return replace(measurement, provenance=replace(measurement.provenance, finished=finished.finished))
+
+
+def classify_rows(
+    source: Path | str, *, classifier: Classifier, again: bool = False
+) -> Iterator[dict[str, Any] | InvalidRow]:
+    """The rows of a file with `goal` and `probabilities`, in order, in constant memory; unusable rows in their place.
+
+    Rows that carry a goal already keep it, unless `again` says to classify them too.
+    """
+    rows = read_transcripts(source, taxonomy=classifier.taxonomy)
+    while batch := list(islice(rows, _AT_ONCE)):
+        waiting = [row for row in batch if isinstance(row, TranscriptRow) and (again or row.verdict is None)]
+        verdicts = iter(classifier.classify([row.response for row in waiting]))
+        seen = {id(row): next(verdicts) for row in waiting}
+        for row in batch:
+            if isinstance(row, InvalidRow):
+                yield row
+            elif verdict := seen.get(id(row), row.verdict):
+                yield {**row.fields, "goal": verdict.goal, "probabilities": list(verdict.probabilities)}
+
+
+def _verdicts(
+    rows: Sequence[TranscriptRow], classifier: Classifier | None, taxonomy: Taxonomy
+) -> tuple[list[Verdict], Identity]:
+    """A verdict for every row, and who gave them."""
+    waiting = [row.response for row in rows if row.verdict is None]
+    if not waiting:
+        return [row.verdict for row in rows if row.verdict], Identity(RECORDED, taxonomy.hash)
+    classifier = classifier or load_builtin()
+    given = iter(classifier.classify(waiting))
+    verdicts = [row.verdict or next(given) for row in rows]
+    identity = classifier_identity(classifier)
+    if len(waiting) == len(rows):
+        return verdicts, identity
+    mixed = content_hash([identity.hash, RECORDED])
+    return verdicts, Identity(f"{RECORDED} and {identity.name}", mixed)
+
+
+def _distinct(rows: Sequence[TranscriptRow]) -> list[Prompt]:
+    found: dict[str, Prompt] = {}
+    for row in rows:
+        found.setdefault(row.response.prompt.id, row.response.prompt)
+    return list(found.values())
+
+
+def _unknown_prompts(rows: Sequence[TranscriptRow]) -> Estimate | None:
+    """An undefined within-prompt S where no row says what was asked."""
+    if any(row.response.prompt.id != NO_PROMPT.id for row in rows):
+        return None
+    reason = "the rows name no prompt, so only the pooled entropy is known"
+    return Estimate.undefined(reason, level=0.95, unit="nats", n=len(rows))
+
+
+def _setup(
+    source: Path | str, rows: Sequence[TranscriptRow], prompts: PromptSet, taxonomy: Taxonomy, classifier: Identity
+) -> RunSetup:
+    models = sorted({row.response.model for row in rows if row.response.model})
+    return RunSetup(
+        model=f"transcripts:{source}",
+        identity={
+            "transcripts": str(source),
+            "models": models,
+            "rows": content_hash([row.response.id for row in rows]),
+        },
+        prompts=prompts,
+        taxonomy=taxonomy.to_dict(),
+        classifier=classifier.to_dict(),
+        versions=installed_versions(),
+    )

@@ -284,7 +284,6 @@ def inspect_log(tmp_path_factory):
     return Path(log.location.removeprefix("file://"))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_an_inspect_log_gives_sample_and_epoch_as_prompt_and_k(inspect_log):
     """(sample id, epoch) is (prompt, k); system messages belong to the prompt."""
     rows = read(inspect_log)
@@ -301,7 +300,6 @@ def test_an_inspect_log_gives_sample_and_epoch_as_prompt_and_k(inspect_log):
     assert len({row.response.id for row in rows}) == 4
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_an_inspect_log_that_is_cut_is_refused_by_name(inspect_log, tmp_path):
     """A log without its directory, a zip that is no log and a file of junk are named, each with the path."""
     whole = inspect_log.read_bytes()
@@ -313,6 +311,21 @@ def test_an_inspect_log_that_is_cut_is_refused_by_name(inspect_log, tmp_path):
     for name in ("cut.eval", "junk.eval", "other.eval", "missing.eval"):
         with pytest.raises(InvalidInput, match=name):
             read(tmp_path / name)
+
+
+def test_an_inspect_log_with_one_broken_sample_keeps_the_others(inspect_log, tmp_path):
+    """A sample whose bytes were changed is named; the samples before and behind it are read."""
+    content = bytearray(inspect_log.read_bytes())
+    with zipfile.ZipFile(inspect_log) as archive:
+        entry = archive.getinfo("samples/sum_epoch_2.json")
+    start = entry.header_offset + 30 + len(entry.filename)
+    content[start : start + entry.compress_size] = b"?" * entry.compress_size
+    (tmp_path / "broken.eval").write_bytes(content)
+
+    rows = read(tmp_path / "broken.eval")
+
+    assert [isinstance(row, InvalidRow) for row in rows] == [False, True, False, False]
+    assert "broken.eval:2: sample 'sum', epoch 2 cannot be read" in str(rows[1])
 
 
 @given(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +13,62 @@ from ethostat.response import ROLES, Message, Response
 from ethostat.rows import Row
 from ethostat.transcripts.transcript import Places, TranscriptRow
 
-# What the reader raises for files that are cut off, changed or not logs at all. pydantic's error is a ValueError.
-_UNREADABLE = (
-    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-
 
 def read_log(path: Path, places: Places) -> Iterator[TranscriptRow | InvalidRow]:
     """The responses of a log; `line` is the number of the sample.
 
-    A sample that failed is an InvalidRow. Raises InvalidInput where the file is not a log, MissingExtra without
-    inspect-ai.
+    A sample that failed or cannot be read is an InvalidRow; those that an unfinished log has not reached are left
+    out. Raises InvalidInput where the file is not a log, MissingExtra without inspect-ai.
     """
-    samples, number = _samples(path), 0
-    while True:
-        number += 1
+    read_header, read_sample = _reader()
+    header = _header(path, read_header)
+    number = 0
+    for id, epoch in _samples(header):
         try:
-            sample = next(samples)
-        except StopIteration:
-            break
-        except _UNREADABLE as error:
-            reason = fields.short(str(error))
-            if number == 1:
-                raise InvalidInput(f"{path}: is not an Inspect log that can be read: {reason}") from error
-            yield InvalidRow(str(path), number, f"the log cannot be read from here on: {reason}")
-            return
+            sample = read_sample(path, id=id, epoch=epoch)
+        except Exception as error:  # noqa: BLE001  (zip, zstd, ijson, pydantic: the reader lets all of theirs rise)
+            if isinstance(error, IndexError) and header.status != "success":
+                continue
+            number += 1
+            yield InvalidRow(str(path), number, f"sample {id!r}, epoch {epoch} cannot be read: {_said(error)}")
+            continue
+        number += 1
         try:
             yield _transcript(sample, number, places)
         except InvalidInput as error:
             yield InvalidRow(str(path), number, str(error))
-    if number == 1:
+    if number == 0:
         raise InvalidInput(f"{path}: holds no sample; it must hold at least one")
 
 
-def _samples(path: Path) -> Iterator[Any]:
+def _reader() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Inspect's own: of the header, and of one sample without what we have no use for."""
     try:
-        from inspect_ai.log import read_eval_log_samples
+        from inspect_ai.log import read_eval_log, read_eval_log_sample
     except ImportError as error:
         raise MissingExtra("inspect-ai", "inspect") from error
-    read: Callable[..., Iterator[Any]] = read_eval_log_samples
-    return read(path, all_samples_required=False, resolve_attachments="core", exclude_fields={"events", "store"})
+    parts = {"resolve_attachments": "core", "exclude_fields": {"events", "store"}}
+    return partial(read_eval_log, header_only=True), partial(read_eval_log_sample, **parts)
+
+
+def _header(path: Path, read: Callable[..., Any]) -> Any:
+    try:
+        header = read(path)
+    except Exception as error:
+        raise InvalidInput(f"{path}: is not an Inspect log that can be read: {_said(error)}") from error
+    if header.eval.dataset.sample_ids is None:
+        raise InvalidInput(f"{path}: does not list its samples; write it again with inspect_ai.log.write_eval_log")
+    return header
+
+
+def _samples(header: Any) -> Iterator[tuple[int | str, int]]:
+    for id in header.eval.dataset.sample_ids:
+        for epoch in range(1, (header.eval.config.epochs or 1) + 1):
+            yield id, epoch
+
+
+def _said(error: Exception) -> str:
+    return fields.short(str(error) or type(error).__name__)
 
 
 def _transcript(sample: Any, number: int, places: Places) -> TranscriptRow:

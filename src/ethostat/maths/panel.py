@@ -112,8 +112,9 @@ def between_prompts(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Jensen-Shannon divergence between prompts, nats: pooled S minus within S, for prompts like these.
 
     It is the mutual information of prompt and goal. Prompts weigh as they do in the pool, by their responses, so
-    that the three numbers add up where rows differ in size. The interval is Student-t over prompts on the
-    linearised difference, plus the spread that remains when all prompts behave alike. Never below 0.
+    that the three numbers add up where rows differ in size. The interval takes the linearised difference over
+    prompts, plus the spread that remains when all prompts behave alike, at the likelihood set's radius with
+    Student's correction. Never below 0.
     """
     n = _filled(counts)
     if problem := _within_problem(n) or (_ONE_PROMPT if len(n) < 2 else None):
@@ -122,9 +123,11 @@ def between_prompts(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     sizes = n.sum(axis=1)
     within = float(values @ sizes / sizes.sum())
     value = max(_pooled_value(n) - within, 0.0)
-    totals = _surprise_totals(n) - sizes * (values - within)
+    single, _ = _prompt_entropies(n, jackknife)
+    totals = _surprise_totals(n) - sizes * (single - float(single @ sizes / sizes.sum()))
     variance = _cluster_variance(totals, n) + _variance_without_difference(n)
-    margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance * _t_inflation(totals, level))
+    radius = fixed_radius(n.sum(axis=0), level=level) * _t_inflation(totals, level)
+    margin = float(np.sqrt(2 * radius * variance))
     everyone_agrees = (n.sum(axis=0) > 0).sum() == 1
     high = pooled_entropy(n, level=level).high if everyone_agrees else value + margin
     method = f"cluster Miller-Madow - {title}; t interval, prompts like these"

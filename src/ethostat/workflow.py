@@ -87,6 +87,8 @@ def measure(
     Responses that did not come are named in the measurement's notes; the run stays unfinished and the same call
     asks for them again. Raises InvalidInput, ModelError, BudgetExceeded, StoreError; what arrived is kept.
     """
+    if precision is not None and not precision > 0:
+        raise InvalidInput(f"precision must be more than 0 nats, got {precision}")
     classifier = classifier or load_builtin()
     work = partial(
         _measure,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ethostat.errors import InvalidInput
 from ethostat.models.base import Model
 from ethostat.models.faults import printable
-from ethostat.models.http import HTTPModel
+from ethostat.models.http import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, HTTPModel
 from ethostat.models.local import LocalModel
 from ethostat.models.transformers import TransformersModel
 from ethostat.models.weights import PACKAGED
@@ -30,14 +30,17 @@ class CatalogRow:
     install: str
 
 
-def open_model(spec: str) -> Model:
+def open_model(spec: str, *, max_concurrency: int | None = None, timeout: float | None = None) -> Model:
     """The model that `spec` names.
+
+    `max_concurrency` (requests at once) and `timeout` (seconds a request) are for models behind a URL; models
+    in this process bound themselves by their memory and do not time out.
 
     Raises InvalidInput for a spec of no known form, ModelNotFound for missing weights.
     """
     rest = spec.removeprefix("base:")
     if rest.startswith(("http://", "https://")):
-        return _open_url(rest, is_base=spec.startswith("base:"))
+        return _open_url(rest, is_base=rest != spec, max_concurrency=max_concurrency, timeout=timeout)
     if spec in PACKAGED:
         return LocalModel(spec)
     scheme, colon, name = spec.partition(":")
@@ -66,13 +69,19 @@ def list_models() -> list[CatalogRow]:
     ]
 
 
-def _open_url(text: str, *, is_base: bool) -> HTTPModel:
+def _open_url(text: str, *, is_base: bool, max_concurrency: int | None, timeout: float | None) -> HTTPModel:
     url, hash_sign, model = text.partition("#")
     if not hash_sign or not model:
         raise InvalidInput(
             "a model's URL must end with # and the name the server knows it by: https://host/v1#my-model"
         )
-    return HTTPModel(url, model, kind="completions" if is_base else "chat")
+    return HTTPModel(
+        url,
+        model,
+        kind="completions" if is_base else "chat",
+        max_concurrency=DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency,
+        timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+    )
 
 
 def _missing(package: str, extra: str) -> str:

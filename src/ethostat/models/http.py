@@ -22,6 +22,8 @@ from ethostat.models.concurrency import Concurrency
 from ethostat.models.faults import Refused, Transient, check_status, model_names
 from ethostat.response import Prompt, Response
 
+DEFAULT_TIMEOUT = 120.0
+DEFAULT_CONCURRENCY = 64
 LARGEST_BODY = 32 * 2**20
 _NEAR = 100_000
 _PROBE = "Write the first two sentences of a story about anything you like."
@@ -56,14 +58,18 @@ class HTTPModel:
         kind: Literal["chat", "completions"] = "chat",
         api_key_env: str | None = None,
         allow_key_in_clear: bool = False,
-        timeout: float = 120.0,
-        max_concurrency: int = 64,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_concurrency: int = DEFAULT_CONCURRENCY,
         max_retries: int = 6,
         retry_wait: float = 0.5,
         answers_per_request: int = 8,
     ) -> None:
         if kind not in ("chat", "completions"):
             raise InvalidInput(f"kind must be 'chat' or 'completions', got {kind!r}")
+        if max_concurrency < 1:
+            raise InvalidInput(f"max_concurrency must be at least 1, got {max_concurrency}")
+        if not timeout > 0:
+            raise InvalidInput(f"timeout must be more than 0 seconds, got {timeout}")
         if not model:
             raise InvalidInput("model must be the name the server knows it by, got ''")
         self._url = keys.checked_url(base_url)

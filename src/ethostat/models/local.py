@@ -105,7 +105,7 @@ class LocalModel:
                 seed=seeds[i],
                 finish_reason=choice.get("finish_reason"),
                 prompt_tokens=usage.get("prompt_tokens"),
-                completion_tokens=usage.get("completion_tokens") if len(seeds) == 1 else None,
+                completion_tokens=_tokens_of(choice, usage, decoding, is_alone=len(seeds) == 1),
                 seconds=seconds,
             )
             for i, choice in enumerate(body["choices"])
@@ -190,6 +190,13 @@ def _runs(seeds: Sequence[int], longest: int) -> list[tuple[int, int]]:
             runs.append((start, i))
             start = i
     return runs
+
+
+def _tokens_of(choice: dict[str, Any], usage: dict[str, Any], decoding: Decoding, *, is_alone: bool) -> int | None:
+    """llama.cpp counts only the first of several answers; one cut off by max_tokens has max_tokens."""
+    if is_alone:
+        return usage.get("completion_tokens")
+    return decoding.max_tokens if choice.get("finish_reason") == "length" else None
 
 
 def _as_template_knows(message: Message) -> dict[str, str]:

@@ -137,7 +137,7 @@ def prompt_entropies(prompts: Sequence[PromptResult], *, goals: int, scheme: Sch
         hoverinfo="text",
     )
     sizes = [row.entropy for row in rows]
-    figure.update_xaxes(title_text=f"prompts, by S ({_size(sizes)})", zeroline=False, showgrid=False)
+    figure.update_xaxes(title_text=_axis("prompts, by S", sizes), zeroline=False, showgrid=False)
     figure.update_yaxes(title_text="S, nats", range=[-0.04, math.log(goals) * 1.05], gridcolor=scheme.line)
     return figure
 
@@ -146,7 +146,7 @@ def variance(shares: VarianceShares, *, scheme: Scheme = LIGHT) -> go.Figure:
     """Where the uncertainty of the headline comes from: one bar, split into sampling, prompts and classifier."""
     rows = (("sampling", shares.sampling), ("prompts", shares.prompts), ("classifier", shares.classifier))
     fills = (scheme.aligned[0], scheme.misaligned[1], scheme.misaligned[2])
-    figure = go.Figure(layout=_layout(scheme, height=150))
+    figure = go.Figure(layout=_layout(scheme, height=176))
     for (name, share), color, pattern in zip(rows, fills, ("", "/", "."), strict=True):
         figure.add_bar(
             x=[_number(share)],
@@ -159,7 +159,7 @@ def variance(shares: VarianceShares, *, scheme: Scheme = LIGHT) -> go.Figure:
         )
     figure.update_layout(barmode="stack", showlegend=True)
     figure.update_layout(legend={"orientation": "h", "y": 1.05, "yanchor": "bottom", "x": 0, "traceorder": "normal"})
-    title = f"share of the variance of mean within-prompt S ({shares.total:.2e} nats²)"
+    title = f"share of the variance of mean within-prompt S<br>variance {shares.total:.2e} nats²"
     figure.update_xaxes(title_text=title, tickformat=".0%", range=[0, 1.001], showgrid=False)
     figure.update_yaxes(visible=False)
     return figure
@@ -191,7 +191,7 @@ def _dots(rows: Mapping[str, Estimate], scheme: Scheme, *, title: str) -> go.Fig
 
 
 def _rows_figure(traces: list[object], names: Sequence[str], scheme: Scheme, *, title: str) -> go.Figure:
-    figure = go.Figure(traces, layout=_layout(scheme, height=70 + _ROW * len(names)))
+    figure = go.Figure(traces, layout=_layout(scheme, height=84 + _ROW * len(names)))
     places = list(range(len(names)))
     figure.update_yaxes(
         tickvals=places,
@@ -209,7 +209,7 @@ def _layout(scheme: Scheme, *, height: int) -> go.Layout:
     return go.Layout(
         template=go.layout.Template(),
         height=height,
-        margin={"l": 8, "r": 16, "t": 12, "b": 48},
+        margin={"l": 8, "r": 16, "t": 12, "b": 62},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": scheme.ink},
@@ -254,7 +254,7 @@ def _top(estimates: Sequence[Estimate]) -> float:
 
 
 def _axis(unit: str, estimates: Sequence[Estimate]) -> str:
-    return f"{unit} ({_size(estimates)})"
+    return f"{unit}<br>{_size(estimates)}"
 
 
 def _size(estimates: Sequence[Estimate]) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 
-# Control characters, bidirectional marks, overrides and isolates, line separators, lone surrogates; not tab and newline.
+# Control characters save tab and newline, marks and overrides of direction, line separators, lone surrogates.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
@@ -137,9 +137,10 @@ def _template_file(name: str) -> str:
 
 
 @cache
-def _template() -> Any:
+def _template() -> Template:
+    loader = PackageLoader("ethostat.report")
     environment = Environment(
-        loader=PackageLoader("ethostat.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(seen=visible, line=one_line, value=words.value, interval=words.interval)
     return environment.get_template("report.html")

@@ -20,7 +20,8 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
     source, headline = measurement.provenance, measurement.headline
     parts = [
         f"## Ethical entropy of {_code(source.model)}",
-        f"**{headline_name(measurement)}: {escape(str(headline))}**  \nAligned share: {escape(str(measurement.aligned))}",
+        f"**{headline_name(measurement)}: {escape(str(headline))}**",
+        f"Aligned share: {escape(str(measurement.aligned))}",
         *map(escape, meaning(measurement)),
         _profile(measurement, taxonomy),
         _estimates("entropy", entropy_rows(measurement)),

@@ -45,7 +45,10 @@ def _what(measurement: Measurement) -> str:
     s, prompts = measurement.headline, _prompts(measurement)
     span = f"the {s.level:.0%} interval is {interval(s)} nats, from {s.n:,} responses"
     if measurement.entropy.is_defined:
-        return f"Asked the same prompt again and again, the model spreads its answers over the goals by S = {s.value:.3f} nats, on average over {prompts}; {span}."
+        return (
+            "Asked the same prompt again and again, the model spreads its answers over the goals by "
+            f"S = {s.value:.3f} nats, on average over {prompts}; {span}."
+        )
     return (
         f"Every prompt was answered once, so how much the answers to one prompt vary cannot be known. "
         f"What can be known is S of all responses pooled: {s.value:.3f} nats; {span}. "
@@ -57,8 +60,8 @@ def _scale(measurement: Measurement) -> str:
     goals, s = len(measurement.goals), measurement.headline.value
     subject = "every prompt always meets" if measurement.entropy.is_defined else "all responses have"
     return (
-        f"The scale runs from 0, where {subject} the same goal, to ln {goals} = {math.log(goals):.3f}, where all {goals} "
-        f"goals are equally likely. {s:.3f} nats is the uncertainty of {math.exp(s):.2f} equally likely goals."
+        f"The scale runs from 0, where {subject} the same goal, to ln {goals} = {math.log(goals):.3f}, where all "
+        f"{goals} goals are equally likely. {s:.3f} nats is the uncertainty of {math.exp(s):.2f} equally likely goals."
     )
 
 
@@ -77,8 +80,8 @@ def _beside(measurement: Measurement) -> str:
         return "Answer every prompt several times (k of 20 or more) to separate the two."
     part = min(max(between.value / pooled.value, 0.0), 1.0)
     return (
-        f"Pooled over all prompts S is {pooled.value:.3f} nats; {part:.0%} of that lies between prompts. That part says "
-        "that different prompts meet different goals, as they should, not that the model is undecided."
+        f"Pooled over all prompts S is {pooled.value:.3f} nats; {part:.0%} of that lies between prompts. That part "
+        "says that different prompts meet different goals, as they should, not that the model is undecided."
     )
 
 

@@ -4,9 +4,9 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const evidence = read("evidence");
   const figures = read("figures");
-  const ROWS = 100;
-  const ANSWERS = 20;
-  const CLIP = 700;
+  const ROWS = 25;
+  const ANSWERS = 5;
+  const CLIP = 500;
 
   const make = (tag, names = "", text = null) => {
     const element = document.createElement(tag);

@@ -1,0 +1,58 @@
+"""Profiles and panels with a known truth, for the benchmarks; none of them was used to tune a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ethostat.maths.entropy import entropy_of
+
+Draw = Callable[[int, np.random.Generator], np.ndarray]
+
+
+def profile_of(truth: float, shape: Sequence[float]) -> np.ndarray | None:
+    """The profile (1 - m, m x shape) of this S, nats, with the smallest m; None where no m reaches it."""
+    weights = np.array(shape, dtype=np.float64) / np.sum(shape)
+    grid = np.linspace(0.005, 0.995, 400)
+    top = grid[np.argmax([entropy_of(np.append(1 - m, m * weights)) for m in grid])]
+    excess = lambda m: float(entropy_of(np.append(1 - m, m * weights))) - truth  # noqa: E731
+    if excess(top) <= 0:
+        return None
+    m = brentq(excess, 1e-9, top)
+    return np.append(1 - m, m * weights)
+
+
+def mixed(parts: Sequence[tuple[float, Sequence[float], float]]) -> Draw:
+    """Prompts of several kinds, each (share, mean profile, concentration of its Dirichlet law)."""
+
+    def draw(prompts: int, rng: np.random.Generator) -> np.ndarray:
+        kind = rng.choice(len(parts), prompts, p=[share for share, _, _ in parts])
+        laws = np.array([np.array(mean) * concentration for _, mean, concentration in parts])
+        weights = rng.standard_gamma(laws[kind]) + 1e-300
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    return draw
+
+
+def half_deterministic(prompts: int, rng: np.random.Generator) -> np.ndarray:
+    """The tuned panel, in which half of the prompts get one and the same goal every time."""
+    p = PANELS["tuned"](prompts, rng)
+    certain = rng.random(prompts) < 0.5
+    p[certain] = np.eye(5)[rng.choice([0, 2, 4], certain.sum(), p=[0.65, 0.30, 0.05])]
+    return p
+
+
+PANELS: dict[str, Draw] = {
+    "tuned": mixed(
+        [
+            (0.55, (0.970, 0.012, 0.006, 0.002, 0.010), 80),
+            (0.35, (0.02, 0.01, 0.94, 0.01, 0.02), 30),
+            (0.10, (0.50, 0.15, 0.25, 0.05, 0.05), 8),
+        ]
+    ),
+    "base": mixed([(1.0, (0.50, 0.18, 0.07, 0.05, 0.20), 5)]),
+    "half-deterministic": half_deterministic,
+    "homogeneous": mixed([(1.0, (0.85, 0.06, 0.05, 0.02, 0.02), 300)]),
+}

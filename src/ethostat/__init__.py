@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ethostat.models.transformers import TransformersModel as TransformersModel
     from ethostat.prompts import list_prompt_sets as list_prompt_sets
     from ethostat.prompts import load_prompts as load_prompts
+    from ethostat.provenance import check_goals as check_goals
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import write_report as write_report
@@ -85,6 +86,7 @@ _HOMES = {
     "summary": ("summarise",),
     "taxonomies": ("load_taxonomy",),
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
+    "provenance": ("check_goals",),
     "recorded": ("classify_rows", "measure_transcripts"),
     "workflow": ("Rules", "evidence_of", "forecast_run", "measure", "measure_run", "price_of", "stored_measurement"),
 }

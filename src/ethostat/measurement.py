@@ -31,7 +31,8 @@ class Identity:
 class Provenance:
     """Where a measurement comes from. Times are ISO 8601 in UTC; `versions` maps package to version.
 
-    `samples` is k, None where the number of responses a prompt was not fixed beforehand.
+    `samples` is k, None where the number of responses a prompt was not fixed beforehand. `missing` counts responses
+    that did not come and rows that could not be used; `notes` say in words what a reader has to know.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Provenance:
     started: str | None = None
     finished: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    missing: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -116,6 +118,7 @@ class Measurement:
             "started": source.started,
             "finished": source.finished,
             "versions": dict(source.versions),
+            "missing": source.missing,
             "notes": list(source.notes),
             "entropy": self.entropy.to_dict(),
             "entropy_population": self.entropy_population.to_dict(),
@@ -166,6 +169,7 @@ def _from_dict(fields: Mapping[str, Any]) -> Measurement:
         classifier=Identity(**fields["classifier"]),
         prompts=Identity(**prompts),
         prompt_count=count,
+        missing=fields.get("missing", 0),
         notes=tuple(fields.get("notes", ())),
         versions=dict(fields.get("versions", {})),
         **{key: fields.get(key) for key in ("samples", "temperature", "seed", "run", "started", "finished")},

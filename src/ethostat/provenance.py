@@ -7,6 +7,7 @@ from functools import cache
 from importlib import metadata
 
 from ethostat.classifiers import Classifier
+from ethostat.errors import InvalidInput
 from ethostat.measurement import Identity, Provenance
 from ethostat.response import PromptSet
 from ethostat.store import Run
@@ -21,13 +22,29 @@ def installed_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
 
 
+def check_goals(classifier: Classifier, taxonomy: Taxonomy) -> None:
+    """Raises InvalidInput where the classifier sorts into other goals than the taxonomy's."""
+    known = classifier.taxonomy
+    if known.hash != taxonomy.hash:
+        raise InvalidInput(
+            f"classifier {classifier.name} sorts into {known.name!r} ({', '.join(known.keys)}), not into "
+            f"{taxonomy.name!r}; give a classifier that was trained on those goals, or rows that carry their goal"
+        )
+
+
 def classifier_identity(classifier: Classifier) -> Identity:
     """Name and hash of a classifier."""
     return Identity(classifier.name, classifier.hash)
 
 
 def provenance_of(
-    run: Run, prompts: PromptSet, classifier: Identity, taxonomy: Taxonomy, notes: tuple[str, ...] = ()
+    run: Run,
+    prompts: PromptSet,
+    *,
+    classifier: Identity,
+    taxonomy: Taxonomy,
+    missing: int = 0,
+    notes: tuple[str, ...] = (),
 ) -> Provenance:
     """The provenance of a run's measurement."""
     temperature = run.decoding.get("temperature")
@@ -44,5 +61,6 @@ def provenance_of(
         started=run.started,
         finished=run.finished,
         versions=run.versions,
+        missing=missing,
         notes=notes,
     )

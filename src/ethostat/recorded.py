@@ -13,7 +13,7 @@ from ethostat.errors import InvalidRow, TooLittleEvidence
 from ethostat.maths.entropy import Estimator
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Identity, Measurement
-from ethostat.provenance import classifier_identity, installed_versions, provenance_of
+from ethostat.provenance import check_goals, classifier_identity, installed_versions, provenance_of
 from ethostat.response import Prompt, PromptSet, Verdict
 from ethostat.rows import Rejected
 from ethostat.store import RunSetup, Store, content_hash, opened
@@ -56,7 +56,9 @@ def measure_transcripts(
             verdicts,
             prompts=prompts,
             taxonomy=taxonomy,
-            provenance=provenance_of(run, prompts, identity, taxonomy, notes),
+            provenance=provenance_of(
+                run, prompts, classifier=identity, taxonomy=taxonomy, missing=rejected.count, notes=notes
+            ),
             estimator=estimator,
             within=_unknown_prompts(rows),
         )
@@ -91,6 +93,7 @@ def _verdicts(
     if not waiting:
         return [row.verdict for row in rows if row.verdict], Identity(RECORDED, taxonomy.hash)
     classifier = classifier or load_builtin()
+    check_goals(classifier, taxonomy)
     given = iter(classifier.classify(waiting))
     verdicts = [row.verdict or next(given) for row in rows]
     identity = classifier_identity(classifier)

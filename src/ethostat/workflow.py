@@ -138,7 +138,12 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
         prompts=prompts,
         taxonomy=classifier.taxonomy,
         provenance=provenance_of(
-            run, prompts, classifier_identity(classifier), classifier.taxonomy, _notes(store, run)
+            run,
+            prompts,
+            classifier=classifier_identity(classifier),
+            taxonomy=classifier.taxonomy,
+            missing=_missing(store, run),
+            notes=_notes(store, run),
         ),
         estimator=estimator,
         within=within,
@@ -307,6 +312,13 @@ def _conclude(store: Store, run: Run, measurement: Measurement) -> Measurement:
     return replace(measurement, provenance=replace(measurement.provenance, finished=finished.finished))
 
 
+def _missing(store: Store, run: Run) -> int:
+    """How many responses the run should have and has not."""
+    tally = store.tally(run.id)
+    wanted = (run.samples or 0) * len(store.prompts(run.id))
+    return max(tally.failures, wanted - tally.responses)
+
+
 def _notes(store: Store, run: Run) -> tuple[str, ...]:
     """What a reader of the numbers has to know."""
     tally, notes = store.tally(run.id), []
@@ -316,8 +328,8 @@ def _notes(store: Store, run: Run) -> tuple[str, ...]:
         kinds = Counter(failure.kind for failure in store.failures(run.id))
         named = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         notes.append(f"{tally.failures} responses are missing ({named}); the same command asks for them again")
-    elif run.samples and tally.responses < (wanted := run.samples * len(store.prompts(run.id))):
-        notes.append(f"the run is unfinished: {tally.responses} of {wanted} responses")
+    elif missing := _missing(store, run):
+        notes.append(f"the run is unfinished: {tally.responses} of {tally.responses + missing} responses")
     return tuple(notes)
 
 

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
-from ethostat.cli import listing, measuring
 from ethostat.cli.frame import run
+from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
+from ethostat.cli.measuring import classify, measure, report
 
 app = typer.Typer(
     name="ethostat",
@@ -22,13 +23,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings: flag, then environment (ETHOSTAT_...), then ethostat.toml, then the default shown.",
 )
-app.command()(measuring.measure)
-app.command()(measuring.classify)
-app.command()(measuring.report)
-app.add_typer(listing.runs_app, name="runs")
-app.command()(listing.models)
-app.add_typer(listing.prompts_app, name="prompts")
-app.command()(listing.taxonomy)
+app.command()(measure)
+app.command()(classify)
+app.command()(report)
+app.add_typer(runs_app, name="runs")
+app.command()(models)
+app.add_typer(prompts_app, name="prompts")
+app.command()(taxonomy)
 
 
 def _show_version(wanted: bool) -> None:

@@ -126,6 +126,7 @@ def measure(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store
             )
             return _conclude(store, measured, goals, report=report, as_json=as_json)
+    es.check_goals(sorter, goals)
     asked, chosen = es.open_model(model, max_concurrency=concurrency, timeout=timeout), es.load_prompts(prompts)
     with opened_store(db) as store:
         if dry_run:
@@ -227,9 +228,9 @@ def _conclude(
         es.write_report(report, measured, taxonomy=goals, responses=es.evidence_of(store, measured))
     if as_json:
         print_json(measured.to_dict())
+        for note in measured.provenance.notes:
+            warn(f"note: {note}")
     else:
         to_terminal(measurement_view(measured, goals))
         to_terminal(f"run {measured.provenance.run} in {store.name}" + (f", report in {report}" if report else ""))
-    for note in measured.provenance.notes:
-        warn(f"note: {note}")
-    return DONE
+    return FAILED if measured.provenance.missing else DONE

@@ -3,20 +3,24 @@
     python benchmarks/bad_input.py [COUNT] [--cli]
 
 Good rows, named bad rows and refusals that name the file are the only ends allowed. The generators are those of
-tests/test_bad_input.py. With --cli, the files also go through `ethostat classify` and `ethostat taxonomy`: its
-exit code must be 0, 1, 2 or 3 and its stderr free of tracebacks.
+tests/test_bad_input.py. With --cli, as many files go through `ethostat prompts show`, `taxonomy` and
+`measure transcripts:`; the exit code must be 0, 1, 2 or 3, without a traceback or an internal error.
 """
 
 import argparse
+import contextlib
 import importlib.util
-import subprocess
-import sys
+import io
+import logging
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
+
+from ethostat.cli import app, frame
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,13 +35,12 @@ def load_generators():
 
 def run(count: int, strategy, check) -> None:
     """Give `count` generated files to `check`."""
-    settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )(given(strategy)(check))()
+
+    def once(file):
+        check(file)
+
+    limits = {"max_examples": count, "database": None, "deadline": None, "phases": [Phase.generate]}
+    settings(**limits, suppress_health_check=list(HealthCheck))(given(strategy)(once))()
 
 
 def through_library(count: int, folder: Path) -> Counter[tuple[str, str]]:
@@ -63,41 +66,47 @@ def through_library(count: int, folder: Path) -> Counter[tuple[str, str]]:
 
 
 def through_cli(count: int, folder: Path) -> Counter[tuple[str, str]]:
-    """Exit codes of the command line; a traceback or another code is an error."""
+    """Exit codes of the command line: 0, 1, 2 or 3, without a traceback and without an internal error."""
     tests, found = load_generators(), Counter()
-
-    def check(command):
-        def check_file(file):
-            path = tests.written(folder, *file)
-            ended = subprocess.run(  # noqa: S603
-                [sys.executable, "-m", "ethostat.cli", *command, str(path)],
-                check=False,
-                capture_output=True,
-                timeout=120,
-            )
-            said = ended.stderr.decode(errors="replace")
-            assert ended.returncode in (0, 1, 2, 3), said
-            assert "Traceback" not in said, said
-            found["ethostat " + " ".join(command), f"exit {ended.returncode}"] += 1
-
-        return check_file
-
-    run(count // 2, tests.files, check(["classify"]))
-    run(count // 2, tests.taxonomy_files, check(["taxonomy"]))
+    store = ["--db", f"sqlite:///{folder / 'runs.db'}"]
+    commands = {
+        "prompts show": (tests.files, lambda path: ["prompts", "show", path]),
+        "taxonomy": (tests.taxonomy_files, lambda path: ["taxonomy", path]),
+        "measure": (tests.files, lambda path: ["measure", f"transcripts:{path}", "--json", *store]),
+    }
+    for name, (strategy, arguments) in commands.items():
+        run(count // len(commands), strategy, partial(ends_well, tests.written, folder, name, arguments, found))
     return found
+
+
+def ends_well(written, folder, name, arguments, found, file) -> None:
+    """Counts how this command ended with this file; fails where it must not end so."""
+    code, said = invoke(arguments(str(written(folder, *file))))
+    assert code in (0, 1, 2, 3), (code, said)
+    assert "Traceback" not in said, said
+    assert "internal error" not in said, said
+    found[f"ethostat {name}", f"exit {code}"] += 1
+
+
+def invoke(arguments: list[str]) -> tuple[int, str]:
+    """Exit code and standard error of one command, in this process."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        return frame.run(app, arguments), said.getvalue()
 
 
 def main() -> None:
     """Run, and print a line an outcome."""
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int, nargs="?", default=10_000)
-    parser.add_argument("--cli", action="store_true", help="through the command line too (one process a file)")
+    parser.add_argument("--cli", action="store_true", help="through the command line too")
     arguments = parser.parse_args()
+    logging.getLogger("ethostat").setLevel(logging.ERROR)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         found = through_library(arguments.count, Path(folder))
         if arguments.cli:
-            found += through_cli(min(arguments.count, 200), Path(folder))
+            found += through_cli(arguments.count, Path(folder))
     for (door, outcome), times in sorted(found.items()):
         print(f"{door:<20} {outcome:<16} {times:>8,}")
     files = sum(times for (door, _), times in found.items() if door == "files")

@@ -6,6 +6,7 @@ measuring.py  measure, classify, report             listing.py   runs, models, p
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -49,4 +50,6 @@ def root(
 
 def main() -> None:
     """The console script."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.captureWarnings(capture=True)
     sys.exit(run(app, sys.argv[1:]))

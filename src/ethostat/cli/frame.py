@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 an error, 2 wrong usage or input, 3 too little evidence, 1
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import traceback
@@ -34,8 +33,6 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     With ETHOSTAT_DEBUG set, the traceback of an error is printed as well.
     """
     as_json = "--json" in arguments
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
-    logging.captureWarnings(capture=True)
     try:
         command = get_command(app)
         code = command.main(list(arguments), "ethostat", standalone_mode=False, default_map=_file_defaults(command))
@@ -69,9 +66,9 @@ def json_line(value: Any) -> str:
 
 
 @contextmanager
-def opened_store(db: str | None) -> Iterator[es.Store]:
-    """The store that --db names, else the user's own."""
-    with es.Store(db or es.default_path()) as store:
+def opened_store(db: str | None, *, create: bool = False) -> Iterator[es.Store]:
+    """The store that --db names, else the user's own; a named one must exist unless `create` is true."""
+    with es.Store(db or es.default_path(), create=create or db is None) as store:
         yield store
 
 

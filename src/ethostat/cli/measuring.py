@@ -121,14 +121,14 @@ def measure(
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
     if model.startswith(_RECORDED):
         source = model.removeprefix(_RECORDED)
-        with opened_store(db) as store:
+        with opened_store(db, create=True) as store:
             measured = es.measure_transcripts(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store
             )
             return _conclude(store, measured, goals, report=report, as_json=as_json)
     es.check_goals(sorter, goals)
     asked, chosen = es.open_model(model, max_concurrency=concurrency, timeout=timeout), es.load_prompts(prompts)
-    with opened_store(db) as store:
+    with opened_store(db, create=True) as store:
         if dry_run:
             expected = es.forecast_run(asked, chosen, decoding, samples=samples, precision=precision, store=store)
             print_json(expected.to_dict()) if as_json else to_terminal(forecast_view(expected))

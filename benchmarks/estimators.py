@@ -100,7 +100,11 @@ def point_error(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
 
 
 def coverage(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
-    """Mean and minimum coverage of the 95 % interval over shapes and S, none of them used in tuning."""
+    """Mean and minimum coverage of the 95 % interval over shapes and S, none of them used in tuning.
+
+    The three profiles that come out lowest are simulated again with fresh draws, so that the minimum is not the
+    lowest of many noisy figures.
+    """
     rows = []
     for size in (50, 100, 200, 1000):
         found = []
@@ -108,10 +112,11 @@ def coverage(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
             for truth in GRID:
                 p = profile_of(truth, shape)
                 if p is not None:
-                    counts, weight = distinct(rng.multinomial(size, p, int(2_000 * scale)))
-                    ends = likelihood_interval(counts, fixed_radius(counts))
-                    found.append((weight @ ((ends.low <= truth + 1e-9) & (truth - 1e-9 <= ends.high)), name, truth))
-        mean, (least, name, truth) = np.mean([part[0] for part in found]), min(found)
+                    found.append((_kept(p, truth, size, int(2_000 * scale), rng), name, truth, p))
+        found.sort(key=lambda part: part[0])
+        mean = np.mean([part[0] for part in found])
+        again = [(_kept(p, truth, size, int(20_000 * scale), rng), name, truth) for _, name, truth, p in found[:3]]
+        least, name, truth = min(again)
         slack = 0.0 if scale == 1 else 0.03
         if size >= 100:
             rows.append(
@@ -137,6 +142,13 @@ def coverage(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
                 )
             )
     return rows
+
+
+def _kept(p: np.ndarray, truth: float, size: int, runs: int, rng: np.random.Generator) -> float:
+    """Share of simulated profiles whose 95 % interval holds the truth."""
+    counts, weight = distinct(rng.multinomial(size, p, runs))
+    ends = likelihood_interval(counts, fixed_radius(counts))
+    return float(weight @ ((ends.low <= truth + 1e-9) & (truth - 1e-9 <= ends.high)))
 
 
 def panel_error(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:

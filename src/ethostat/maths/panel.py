@@ -157,12 +157,14 @@ def sampling_variance(counts: ArrayLike) -> float:
     """Variance of the mean within-prompt S over repeated sampling of these prompts, nats squared.
 
     Sum V_j / n_j / J^2, each V_j from proportions smoothed by one response spread over the K goals: prompts whose
-    responses all agree keep a variance. (The mixture's posterior V is smaller, and its interval covers 85 %.)
+    responses all agree keep a variance. Where a profile is even, V is 0 and the second order, (K - 1) / 2n^2, stands
+    for it. (The mixture's posterior V is smaller, and its interval covers 85 %.)
     """
     n = _filled(counts)
     sizes = n.sum(axis=1)
     smooth = (n + 1 / n.shape[1]) / (sizes + 1)[:, None]
-    return float((varentropy(smooth) / sizes).sum() / len(n) ** 2)
+    unit = np.maximum(varentropy(smooth), (n.shape[1] - 1) / (2 * sizes))
+    return float((unit / sizes).sum() / len(n) ** 2)
 
 
 def variance_shares(

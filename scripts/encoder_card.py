@@ -23,6 +23,8 @@ from ethostat.taxonomy import FIVE_GOALS
 
 Figures = dict[str, Any]
 _BINS = 15
+# Whether help is false or harmful is a question of fact there, which no small encoder answers.
+KNOWLEDGE = ("safetext", "truthfulqa")
 LICENCES = {
     "xstest": "CC-BY-4.0",
     "gptfuzz": "MIT",
@@ -66,7 +68,9 @@ def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[st
     logits = np.array([classifier.logits(Prompt.from_text(row.prompt), row.response) for row in corpus.held])
     truth = np.array([GOALS.index(row.goals[0]) for row in corpus.held])
     fitting = np.array([_half(row) for row in corpus.held])
-    temperature = round(_fit_temperature(logits[fitting], truth[fitting]), 4)
+    weights = _alike([row.source for row in corpus.held])
+    temperature = round(_fit_temperature(logits[fitting], truth[fitting], weights[fitting]), 4)
+    ours, theirs = logits[~fitting] / temperature, truth[~fitting]
     evaluation = {
         "seed": seed,
         "without": list(without),
@@ -79,7 +83,8 @@ def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[st
         "left_out": corpus.left_out,
         "figures": figures(logits / temperature, truth, corpus.held),
         "calibration": {
-            "ece": round(_calibration_error(logits[~fitting] / temperature, truth[~fitting]), 4),
+            "ece": round(_calibration_error(ours, theirs, np.ones(len(theirs))), 4),
+            "ece_sources_alike": round(_calibration_error(ours, theirs, weights[~fitting]), 4),
             "n": int((~fitting).sum()),
         },
     }
@@ -100,6 +105,9 @@ def figures(logits: NDArray[np.float64], truth: NDArray[np.int64], rows: Sequenc
     bad_help = (truth == 1) & (harm == 0)
     return {
         "accuracy": share(right),
+        "accuracy_sources_alike": round(float((_alike(source.tolist()) * right).mean()), 4),
+        "accuracy_where_tone_decides": share(right[~np.isin(source, KNOWLEDGE)]),
+        "accuracy_where_knowledge_decides": share(right[np.isin(source, KNOWLEDGE)]),
         "macro_f1": round(_macro_f1(confusion), 4),
         "accuracy_three_goals": share(three[said] == three[truth]),
         "recall": {goal: share(right[truth == at]) for at, goal in enumerate(GOALS)},
@@ -152,23 +160,29 @@ def _half(row: Example) -> bool:
     return hashlib.sha256(row.prompt.encode("utf-8", "replace")).digest()[0] % 2 == 0
 
 
-def _fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+def _alike(names: Sequence[str]) -> NDArray[np.float64]:
+    """Weights with which each source counts alike, mean 1: one that has a third of the rows has no third of the say."""
+    counts = {name: names.count(name) for name in set(names)}
+    return np.array([len(names) / (len(counts) * counts[name]) for name in names])
+
+
+def _fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
     """The temperature that makes the held-out labels most likely."""
 
     def loss(log_temperature: float) -> float:
         logs = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return float(-logs[np.arange(len(truth)), truth].mean())
+        return float(-(weights * logs[np.arange(len(truth)), truth]).mean())
 
     return math.exp(minimize_scalar(loss, bounds=(-1.5, 2.0), method="bounded").x)
 
 
-def _calibration_error(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+def _calibration_error(logits: NDArray[np.float64], truth: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
     """Expected calibration error of the most probable goal, 15 bins of equal width."""
     p = np.exp(log_softmax(logits, axis=1))
     sure, right = p.max(axis=1), p.argmax(axis=1) == truth
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(sure[bins == at].sum() - right[bins == at].sum()) for at in range(_BINS)]
-    return float(sum(gaps) / len(truth))
+    gaps = [abs((weights * (sure - right))[bins == at].sum()) for at in range(_BINS)]
+    return float(sum(gaps) / weights.sum())
 
 
 def _macro_f1(confusion: NDArray[np.int64]) -> float:
@@ -189,9 +203,12 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         "itself bad.\n",
         "## Figures\n",
         f"Held out: {evaluation['held']}. {_HOW}\n",
-        _table("", {"accuracy": found["accuracy"], "accuracy, three goals": found["accuracy_three_goals"]}),
-        f"Macro-F1 {found['macro_f1']:.3f}. Expected calibration error {evaluation['calibration']['ece']:.3f} "
-        f"(n = {evaluation['calibration']['n']}, not the rows that fitted the temperature "
+        _table("", {name.replace("_", " "): found[name] for name in _OVERALL}),
+        f"Macro-F1 {found['macro_f1']:.3f}; mean accuracy over sources {found['accuracy_sources_alike']:.3f}. "
+        f"Knowledge decides in {' and '.join(KNOWLEDGE)}.\n",
+        f"Expected calibration error {evaluation['calibration']['ece']:.3f} over rows, "
+        f"{evaluation['calibration']['ece_sources_alike']:.3f} with each source\ncounting alike (n = "
+        f"{evaluation['calibration']['n']}, none of the rows that fitted the temperature "
         f"{evaluation['temperature']}).\n",
         _table("Recall by goal", found["recall"]),
         _table("Precision by goal", found["precision"]),
@@ -211,6 +228,12 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
 _HOW = (
     "Each share with its 95 % Wilson interval and n; rows of one prompt are not independent, so true intervals\n"
     "are wider."
+)
+_OVERALL = (
+    "accuracy",
+    "accuracy_three_goals",
+    "accuracy_where_tone_decides",
+    "accuracy_where_knowledge_decides",
 )
 _KINDS = (
     "harmful_compliance",

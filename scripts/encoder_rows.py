@@ -112,7 +112,7 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
     answers = [row for row in rows if row.behaviour == COMPLY]
     examples = rows + [row for row in rows if row.source in TWICE] + _thin(corpus.partial, rng)
     for prompt in _thin(corpus.prompts, rng, most=900):
-        if rng.random() < 0.5:
+        if rng.random() < 0.6:
             examples.append(_refused(prompt, rng, refusals))
         else:
             examples.append(_missed(prompt, rng, answers))
@@ -228,10 +228,12 @@ def _more_questions(row: Example, rng: random.Random) -> str:
 
 SPOILERS: tuple[Callable[[Example, random.Random], str], ...] = (
     _empty,
+    _empty,
     _loop,
     _loop,
     _salad,
     _noise,
+    _echo,
     _echo,
     _fragment,
     _more_questions,

@@ -273,4 +273,4 @@ def _hover(name: str, estimate: Estimate) -> str:
 def _safe(text: str, *, longest: int = _LONGEST_NAME) -> str:
     line = " ".join(_CONTROL.sub(" ", text).split())
     cut = line if len(line) <= longest else line[: longest - 1] + "…"
-    return html.escape(cut, quote=False)
+    return html.escape(cut, quote=False).replace("$", "&#36;")  # between dollars plotly looks for formulas

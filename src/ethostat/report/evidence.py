@@ -36,6 +36,7 @@ def evidence(
         "prompts": [_prompt(row, asked.get(at)) for at, row in enumerate(measurement.per_prompt)],
         "responses": rows,
         "cut": cut,
+        "level": f"{measurement.headline.level:.0%}",
     }
 
 

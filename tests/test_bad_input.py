@@ -194,7 +194,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("bad")
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(files)
 def test_any_file_ends_in_rows_or_a_clear_error(folder, file):
     """Junk, damage and wrong types give good rows, InvalidRow with file and line, or InvalidInput with the file."""
@@ -204,7 +204,7 @@ def test_any_file_ends_in_rows_or_a_clear_error(folder, file):
         outcomes(door, path)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(bad_lines | st.none(), min_size=1, max_size=12))
 def test_good_rows_between_bad_ones_are_all_kept(folder, lines):
     """Every good line of JSONL is read, whatever stands around it, and every bad one is named by its number."""
@@ -217,7 +217,7 @@ def test_good_rows_between_bad_ones_are_all_kept(folder, lines):
     assert [isinstance(row, InvalidRow) for row in rows] == [line is not None for line in lines]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_cut_file_keeps_its_whole_rows(folder, data):
     """Of a file that was cut anywhere, plain or gz, what is read is a beginning of what was written."""
@@ -240,7 +240,7 @@ def test_a_cut_file_keeps_its_whole_rows(folder, data):
     assert kept == rows[: len(kept)]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(taxonomy_files)
 def test_any_taxonomy_file_is_a_taxonomy_or_a_clear_error(folder, file):
     """Any bytes in a taxonomy file are a valid taxonomy or an InvalidInput that names the file."""
@@ -249,7 +249,7 @@ def test_any_taxonomy_file_is_a_taxonomy_or_a_clear_error(folder, file):
     outcomes(lambda path: [load_taxonomy(path)], path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists((batch_rows | wild_rows).map(encoded) | bad_lines, min_size=1, max_size=4))
 def test_a_bad_file_of_requests_is_refused_by_name(folder, lines):
     """A batch without usable requests is refused before anything is read, naming the requests."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from ethostat.response import Failure, Message, Prompt, PromptSet, Response, Ver
 from ethostat.store import RunSetup, Store, export
 from ethostat.store.database import read_url, shown
 from ethostat.store.tables import SCHEMA, VERSION_TABLE, metadata
+from ethostat.taxonomy import FIVE_GOALS
+from ethostat.transcripts import read_transcripts
 
 HOSTILE = "NUL \x00, lone surrogate \ud800, escape \x1b[2J, mark \x01json:, <script>, 𝔘"
 
@@ -202,6 +206,31 @@ def test_unfinished_run_is_found_by_what_it_wants(store):
     store.finish_run(run.id, {"entropy": None})
     assert store.unfinished_run(setup_of().fingerprint) is None
     assert store.get_run(run.id).measurement == {"entropy": None}
+
+
+HOLDER = """
+import sys, time
+from ethostat.store import Store
+store = Store(sys.argv[1])
+store.resume_run(store.get_run("latest").id)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_run_is_sampled_by_one_process_at_a_time(store, tmp_path):
+    """A run that another process samples cannot be resumed; once that process was killed, it can."""
+    run = store.start_run(setup_of())
+    store.fail_run(run.id)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "runs.db")]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match="is being sampled by another process; wait for it"):
+            store.resume_run(run.id)
+        other.kill()
+
+    assert store.resume_run(run.id).status == "running"
 
 
 def test_seed_that_nobody_chose_does_not_hinder_resuming():
@@ -413,3 +442,20 @@ def test_unknown_database_kind_is_refused():
     """A dialect that does not exist is named."""
     with pytest.raises(StoreError, match="'oracle7' is not a known database"):
         Store("oracle7://me:secret@host/db")
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_exported_run_is_read_again_as_transcripts(store, tmp_path, name):
+    """Prompts, responses and verdicts of an exported file are those of the run."""
+    prompts = prompt_set()
+    run = store.start_run(setup_of(prompts, classifier={"name": "n", "hash": "c"}))
+    store.add_responses(run.id, answers(prompts, range(2)))
+    kept = list(store.responses(run.id))
+    store.add_verdicts(run.id, "c", kept, [verdict_of(r, "g4") for r in kept])
+
+    export(store, run.id, tmp_path / name)
+
+    rows = list(read_transcripts(tmp_path / name, taxonomy=FIVE_GOALS))
+    assert [row.response.text for row in rows] == [r.text for r in kept]
+    assert [row.response.prompt.hash for row in rows] == [r.prompt.hash for r in kept]
+    assert [row.verdict.goal for row in rows] == ["g4"] * 6

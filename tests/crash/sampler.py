@@ -31,7 +31,8 @@ def main(database: str, log: str) -> None:
         return f"{prompt.id} {seed}"
 
     with Store(database) as store:
-        run = store.unfinished_run(SETUP.fingerprint) or store.start_run(SETUP)
+        found = store.unfinished_run(SETUP.fingerprint)
+        run = store.resume_run(found.id) if found else store.start_run(SETUP)
         asyncio.run(sample(FunctionModel(answer, max_concurrency=8), PLAN, RunKeeper(store, run.id)))
         store.finish_run(run.id)
 

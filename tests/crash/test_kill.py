@@ -27,7 +27,7 @@ PROMPTS = {prompt.id: prompt for prompt in PLAN.prompts}
 
 def start(tmp_path: Path) -> subprocess.Popen[bytes]:
     """A process that samples into the store."""
-    return subprocess.Popen([sys.executable, SAMPLER, tmp_path / "runs.db", tmp_path / "calls.log"])  # noqa: S603
+    return subprocess.Popen([sys.executable, SAMPLER, tmp_path / "runs.db", tmp_path / "calls.log"])
 
 
 def calls(tmp_path: Path) -> Counter[str]:

@@ -40,6 +40,11 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
+def lock_path(url: URL) -> Path | None:
+    """The file beside a SQLite database that says which runs are being sampled; None for other databases."""
+    return Path(f"{url.database}.lock") if url.get_backend_name() == "sqlite" else None
+
+
 def open_database(url: URL, *, create: bool) -> Engine:
     """An engine on a database whose tables are of this version. Raises StoreError where that cannot be had."""
     if url.get_backend_name() == "sqlite":

@@ -15,10 +15,11 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from ethostat.errors import InvalidInput
+from ethostat.errors import InvalidInput, StoreError
 from ethostat.response import Failure, Message, Prompt, PromptSet, Response, Verdict
 from ethostat.store import tables as t
-from ethostat.store.database import open_database, read_url, shown, translated, writing
+from ethostat.store.database import lock_path, open_database, read_url, shown, translated, writing
+from ethostat.store.holding import Holds
 from ethostat.store.records import FAILED, FINISHED, RUNNING, Run, RunSetup, Tally
 
 _PAGE = 1000
@@ -55,6 +56,7 @@ class Store:
         self._url = read_url(database)
         self._engine = open_database(self._url, create=create)
         self._frames: dict[str, _Frame] = {}
+        self._holds = Holds(lock_path(self._url))
 
     @property
     def name(self) -> str:
@@ -62,7 +64,8 @@ class Store:
         return shown(self._url)
 
     def close(self) -> None:
-        """Release the connections. Safe to call twice."""
+        """Release the connections and the runs. Safe to call twice."""
+        self._holds.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -74,13 +77,14 @@ class Store:
     # Runs
 
     def start_run(self, setup: RunSetup, *, now: datetime | None = None) -> Run:
-        """A new run with status "running"; its prompt set is stored with it, once for all runs."""
+        """A new run with status "running", held by this process; its prompt set is stored once for all runs."""
         started = now or datetime.now(UTC)
         run_id = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         with translated(self._url):
             _once_more(partial(self._add_prompts, setup.prompts))
             with writing(self._engine) as connection:
                 connection.execute(insert(t.runs), _run_row(setup, run_id, started))
+        self._hold(run_id)
         return self.get_run(run_id)
 
     def unfinished_run(self, fingerprint: str) -> Run | None:
@@ -92,14 +96,19 @@ class Store:
     def finish_run(self, run_id: str, measurement: Mapping[str, Any] | None = None) -> Run:
         """Mark a run as finished, with what was measured."""
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        return self._change(run_id, status=FINISHED, finished=finished, measurement=measurement)
+        run = self._change(run_id, status=FINISHED, finished=finished, measurement=measurement)
+        self._holds.release(self._frame(run_id).key)
+        return run
 
     def fail_run(self, run_id: str) -> Run:
         """Mark a run as failed. Its responses stay, and it can be resumed."""
-        return self._change(run_id, status=FAILED, finished=None)
+        run = self._change(run_id, status=FAILED, finished=None)
+        self._holds.release(self._frame(run_id).key)
+        return run
 
     def resume_run(self, run_id: str) -> Run:
-        """Mark a run as running again."""
+        """Mark a run as running again. Raises StoreError while another process on this machine samples it."""
+        self._hold(run_id)
         return self._change(run_id, status=RUNNING, finished=None)
 
     def get_run(self, name: str) -> Run:
@@ -275,6 +284,16 @@ class Store:
             keys = {prompt.id: number for number, prompt in prompts.items()}
             self._frames[run_id] = _Frame(key, prompts, keys)
         return self._frames[run_id]
+
+    def _hold(self, run_id: str) -> None:
+        try:
+            is_ours = self._holds.take(self._frame(run_id).key)
+        except OSError as error:
+            raise StoreError(f"{self.name}: the run cannot be locked ({error.strerror}); check its folder") from error
+        if not is_ours:
+            raise StoreError(
+                f"run {run_id} is being sampled by another process; wait for it, or start another with --fresh"
+            )
 
     def _no_such_run(self, name: str) -> str:
         ids = [run.id for run in self.runs(limit=200)]

@@ -156,7 +156,7 @@ def panel_error(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
     rows = []
     for name, draw in PANELS.items():
         errors, bounds = [], []
-        for _ in range(int(400 * scale)):
+        for _ in range(int(250 * scale)):
             p = draw(100, rng)
             counts = rng.multinomial(20, p)
             errors.append(fit_mixture(counts).expected_entropy(counts).mean() - entropy_of(p).mean())
@@ -172,7 +172,7 @@ def saving(rng: np.random.Generator, scale: float) -> list[dict[str, Any]]:
     rows = []
     draw, sizes = PANELS["tuned"], (12, 16, 20, 24, 28, 34, 40)
     paper, ours = [], {size: [] for size in sizes}
-    for _ in range(int(240 * scale)):
+    for _ in range(int(160 * scale)):
         p = draw(100, rng)
         truth = entropy_of(p).mean()
         paper.append(plug_in(rng.multinomial(100, p)).mean() - truth)

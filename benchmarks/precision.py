@@ -24,11 +24,11 @@ ALIGNED = (True, False, True, False, False)
 def main() -> None:
     """Print every figure with its target, and fail where one is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the simulations")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the simulations")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     arguments = parser.parse_args()
     rng, begun = np.random.default_rng(20_252), time.perf_counter()
-    rows = [*precision(rng, 20 if arguments.quick else 120), *coverage(rng, 30 if arguments.quick else 150)]
+    rows = [*precision(rng, 15 if arguments.quick else 60), *coverage(rng, 15 if arguments.quick else 60)]
     print(f"{time.perf_counter() - begun:.0f} s")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))

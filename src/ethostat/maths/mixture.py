@@ -20,8 +20,9 @@ _MOST_COMPONENTS = 5
 _DOMINANT = 0.8
 _START_CORRELATION = (0.001, 0.5)
 _SMALLEST, _LARGEST = 1e-5, 1e4
-_ROUNDS = 60
+_ROUNDS = 100
 _STEPS = 3
+_RELAXATION = 1.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,15 @@ def _start(n: Floats, members: Floats) -> Mixture:
 
 
 def _climb(n: Floats, members: Floats, concentrations: Floats) -> Floats:
-    """Minka's fixed point, a few steps, for every component at once."""
+    """Minka's fixed point, a few over-relaxed steps, for every component at once.
+
+    Its linear convergence has rates between 0 and 1, so a power below 2 stays stable and nearly halves the steps.
+    """
     a, size = concentrations, n.sum(axis=1)
     for _ in range(_STEPS):
         total = a.sum(axis=1)
         gain = np.einsum("jg,jgk->gk", members, digamma(n[:, None, :] + a[None]) - digamma(a)[None])
         scale = (members * (digamma(size[:, None] + total) - digamma(total))).sum(axis=0)
-        a = np.clip(a * gain / np.maximum(scale, 1e-12)[:, None], _SMALLEST, _LARGEST)
+        ratio = np.maximum(gain / np.maximum(scale, 1e-12)[:, None], 1e-12)
+        a = np.clip(a * ratio**_RELAXATION, _SMALLEST, _LARGEST)
     return a

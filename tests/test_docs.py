@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -53,12 +54,18 @@ def test_public_names_are_the_same_for_people_and_type_checkers():
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
 )
-def test_python_examples_run(page, tmp_path, monkeypatch):
-    """Every ```python block runs as it is printed."""
+def test_printed_examples_run(page, tmp_path, monkeypatch):
+    """Every ```python block runs as it is printed: a session with the answers it shows, a script without an error."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL), 1):
-        exec(compile(block, f"{page.name} example {number}", "exec"), {})  # noqa: S102
+    session = doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    for block in blocks:
+        if ">>>" not in block:
+            exec(compile(block, page.name, "exec"), {})  # noqa: S102
+
+    assert session.failed == 0
 
 
 def test_the_readme_names_every_source_file():

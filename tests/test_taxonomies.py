@@ -1,8 +1,6 @@
 """Taxonomies from files."""
 
-import doctest
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -89,16 +87,3 @@ def test_files_that_cannot_be_taxonomies_are_refused(tmp_path):
     ]:
         with pytest.raises(InvalidTaxonomy, match=said):
             load_taxonomy(tmp_path / name)
-
-
-def test_the_page_shows_what_happens(tmp_path, monkeypatch):
-    """Every example of the page on taxonomies runs and prints what the page says."""
-    root = Path(__file__).parent.parent
-    shutil.copytree(root / "examples", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
-
-    page = str(root / "docs" / "taxonomy.md")
-    tested = doctest.testfile(page, module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-
-    assert tested.attempted >= 5
-    assert tested.failed == 0

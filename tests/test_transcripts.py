@@ -1,9 +1,7 @@
 """Recorded responses, from every format that is known."""
 
-import doctest
 import gc
 import json
-import shutil
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -364,16 +362,3 @@ def test_every_good_row_comes_back_in_order(tmp_path_factory, rows):
     for place, row in enumerate(found):
         assert row.response.index == sum(r["prompt"] == rows[place]["prompt"] for r in rows[:place])
         assert (row.verdict and row.verdict.goal) == rows[place].get("goal")
-
-
-def test_the_page_shows_what_happens(tmp_path, monkeypatch):
-    """Every example of the page on transcripts runs and prints what the page says."""
-    root = Path(__file__).parent.parent
-    shutil.copytree(root / "examples", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
-
-    page = str(root / "docs" / "transcripts.md")
-    tested = doctest.testfile(page, module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-
-    assert tested.attempted >= 5
-    assert tested.failed == 0

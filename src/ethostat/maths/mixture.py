@@ -37,9 +37,9 @@ class Mixture:
         joint = self._log_joint(np.asarray(counts, dtype=np.float64))
         return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
 
-    def log_likelihood(self, counts: ArrayLike) -> float:
-        """Log likelihood of the prompts' counts, without their multinomial coefficients."""
-        return float(logsumexp(self._log_joint(np.asarray(counts, dtype=np.float64)), axis=1).sum())
+    def log_likelihood(self, counts: ArrayLike) -> Floats:
+        """Log likelihood of each prompt's counts (J,), without its multinomial coefficient."""
+        return np.asarray(logsumexp(self._log_joint(np.asarray(counts, dtype=np.float64)), axis=1))
 
     def expected_entropy(self, counts: ArrayLike) -> Floats:
         """Posterior mean of each prompt's S, nats, shape (J,)."""
@@ -72,19 +72,20 @@ def fit_mixture(counts: ArrayLike) -> Mixture:
     n = n[n.sum(axis=1) > 0]
     if len(n) == 0:
         raise ValueError("a mixture needs at least one prompt with a response, got none")
-    alone = _fit(n, np.ones((len(n), 1)))
-    kinds = _kinds(n)
+    rows, times = np.unique(n, axis=0, return_counts=True)
+    kinds = _kinds(rows, times)
+    alone = _fit(rows, times, np.ones((len(rows), 1)))
     if kinds.shape[1] == 1:
         return alone
-    several = _fit(n, kinds)
-    return several if _bic(several, n) < _bic(alone, n) else alone
+    several = _fit(rows, times, kinds)
+    return several if _bic(several, rows, times) < _bic(alone, rows, times) else alone
 
 
-def _fit(n: Floats, members: Floats) -> Mixture:
-    """EM from these memberships (J, G)."""
-    mixture = _start(n, members)
+def _fit(n: Floats, times: NDArray[np.int64], members: Floats) -> Mixture:
+    """EM from these memberships (J, G); each row of counts occurs so many times."""
+    mixture = _start(n, members * times[:, None])
     for _ in range(_ROUNDS):
-        members = mixture.memberships(n)
+        members = mixture.memberships(n) * times[:, None]
         weights = (members.sum(axis=0) + 1e-6) / (members.sum() + 1e-6 * members.shape[1])
         moved = Mixture(weights, _climb(n, members, mixture.concentrations))
         settled = np.allclose(moved.concentrations, mixture.concentrations, rtol=1e-3)
@@ -94,9 +95,9 @@ def _fit(n: Floats, members: Floats) -> Mixture:
     return mixture
 
 
-def _bic(mixture: Mixture, n: Floats) -> float:
+def _bic(mixture: Mixture, n: Floats, times: NDArray[np.int64]) -> float:
     parameters = mixture.concentrations.size + len(mixture.weights) - 1
-    return float(parameters * np.log(len(n)) - 2 * mixture.log_likelihood(n))
+    return float(parameters * np.log(times.sum()) - 2 * times @ mixture.log_likelihood(n))
 
 
 def dirichlet_entropy(parameters: Floats) -> Floats:
@@ -124,12 +125,12 @@ def _mean_squared_entropy(a: Floats, total: Floats) -> Floats:
     return np.asarray((pairs + singles) / (total[..., 0] * (total[..., 0] + 1)))
 
 
-def _kinds(n: Floats) -> Floats:
+def _kinds(n: Floats, times: NDArray[np.int64]) -> Floats:
     """Memberships (J, G) in the frequent kinds of prompt: by dominant goal, or none."""
     goals = n.shape[1]
     smooth = (n + 1 / goals) / (n.sum(axis=1, keepdims=True) + 1)
     kind = np.where(smooth.max(axis=1) >= _DOMINANT, smooth.argmax(axis=1), goals)
-    sizes = np.bincount(kind, minlength=goals + 1)
+    sizes = np.bincount(kind, weights=times, minlength=goals + 1)
     kept = np.argsort(-sizes, kind="stable")[: _MOST_COMPONENTS - 1]
     kind = np.where(np.isin(kind, kept), kind, goals)
     kinds = np.unique(kind)

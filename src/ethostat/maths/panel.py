@@ -62,7 +62,7 @@ def within_entropy(counts: ArrayLike, *, level: float = 0.95, estimator: Estimat
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
     values, title = _prompt_entropies(n, estimator)
     margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(sampling_variance(n))
-    value, method = float(values.mean()), f"{title}; sampling interval, these prompts"
+    value, method = _bounded(float(values.mean()), n), f"{title}; sampling interval, these prompts"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
 
 
@@ -83,7 +83,7 @@ def within_entropy_population(
     variance = max(float(single.var(ddof=1)) / len(single), sampling_variance(n))
     inflation = _t_inflation(single - single.mean(), level)
     margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance * inflation)
-    value, method = float(values.mean()), f"{title}; t interval, prompts like these"
+    value, method = _bounded(float(values.mean()), n), f"{title}; t interval, prompts like these"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
 
 
@@ -114,7 +114,7 @@ def between_prompts(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     It is the mutual information of prompt and goal. Prompts weigh as they do in the pool, by their responses, so
     that the three numbers add up where rows differ in size. The interval takes the linearised difference over
     prompts, plus the spread that remains when all prompts behave alike, at the likelihood set's radius with
-    Student's correction. Never below 0.
+    Student's correction. Never below 0. Within is here always the panel's own (mixture or jackknife).
     """
     n = _filled(counts)
     if problem := _within_problem(n) or (_ONE_PROMPT if len(n) < 2 else None):
@@ -137,8 +137,8 @@ def between_prompts(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
 def aligned_share(counts: ArrayLike, aligned: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Share of responses whose goal is aligned (mask (K,)), for prompts like these.
 
-    Responses weigh equally (a ratio estimate over prompts). The interval is the likelihood set of a binomial share
-    on the effective number of responses; where every response or none is aligned, that number is J.
+    Responses weigh equally (a ratio estimate over prompts). The interval is Wilson's on the effective
+    number of responses; where every response or none is aligned, that number is J.
     """
     n = _filled(counts)
     mask = np.asarray(aligned, dtype=bool)
@@ -322,7 +322,12 @@ def _share(hits: Floats, n: Floats, *, level: float) -> Estimate:
     )
 
 
+def _bounded(nats: float, n: Floats) -> float:
+    """Moved into [0, ln K]: corrected estimators may leave it at small n."""
+    return float(np.clip(nats, 0.0, np.log(n.shape[1])))
+
+
 def _nats(value: float, low: float, high: float, n: Floats, *, level: float, method: str) -> Estimate:
     """The estimate in nats, all of it within [0, ln K], its value moved into its interval where it is outside."""
-    low, high = (float(np.clip(end, 0.0, np.log(n.shape[1]))) for end in (low, high))
+    low, high = _bounded(low, n), _bounded(high, n)
     return Estimate(float(np.clip(value, low, high)), low, high, level, "nats", _size(n), method)

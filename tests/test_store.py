@@ -114,6 +114,16 @@ def test_adding_again_changes_nothing(tmp_path_factory, batches):
     assert added == len(first)
 
 
+def test_absurd_token_count_does_not_cost_the_response(store):
+    """A count that no database can hold is stored as unknown, and the response with it."""
+    run = store.start_run(setup_of())
+
+    store.add_responses(run.id, [Response(prompt_set().prompts[0], "text", completion_tokens=10**30, seed=-(2**80))])
+
+    kept = next(store.responses(run.id))
+    assert (kept.text, kept.completion_tokens, kept.seed) == ("text", None, None)
+
+
 def test_two_answers_for_one_place_are_refused(store):
     """Two different responses for one (prompt, index) in one call are an error: one of them would be lost."""
     prompt = prompt_set().prompts[0]

@@ -98,7 +98,9 @@ def _engine(url: URL) -> Engine:
     except ModuleNotFoundError as error:
         if "psycopg" in str(error):
             raise MissingExtra("psycopg", "postgres") from error
-        raise StoreError(f"the driver of {url.drivername!r} is not installed; pip install {error.name}") from error
+        raise StoreError(
+            f"{url.drivername!r} needs the Python module {error.name}; install it, or name a path"
+        ) from error
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -24,6 +24,7 @@ from ethostat.store.records import FAILED, FINISHED, RUNNING, Run, RunSetup, Tal
 
 _PAGE = 1000
 _BATCH = 500
+_MOST = 2**63
 _Item = TypeVar("_Item")
 Place = tuple[int, int]
 """Prompt key and index: where a response stands within its run."""
@@ -479,7 +480,11 @@ _KEPT_AS_IS = ("seed", "text", "model", "finish_reason", "prompt_tokens", "compl
 
 
 def _response_row(response: Response) -> dict[str, Any]:
-    return {name: getattr(response, name) for name in _KEPT_AS_IS}
+    row = {name: getattr(response, name) for name in _KEPT_AS_IS}
+    # A server may count to anything; what no database can hold is no count, and must not cost the text.
+    return {
+        name: None if isinstance(value, int) and not -_MOST <= value < _MOST else value for name, value in row.items()
+    }
 
 
 def _response_from(frame: _Frame, row: Row[*tuple[Any, ...]]) -> Response:

@@ -97,13 +97,13 @@ def test_a_taxonomy_of_other_goals_is_refused() -> None:
 
 
 def test_ten_thousand_responses_are_written_in_seconds() -> None:
-    """100 prompts x 100 responses of 600 characters take less than 10 s and stay below 16 MB."""
+    """100 prompts x 100 responses of 600 characters take less than 5 s of one core and stay below 16 MB."""
     measurement, rows = measured(prompts=100, samples=100, words="word " * 120)
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     page = html(measurement, taxonomy=FIVE_GOALS, responses=rows)
 
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 5
     assert len(page) < 16e6
 
 
@@ -157,8 +157,8 @@ def test_json_in_a_page_reads_back_as_the_visible_text(text: str) -> None:
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
-    """A control character has its sign, an override its code point; tab and newline stay."""
-    assert visible("a\x00\x1b\u202e\ud800\t\n\r\n") == "a␀␛⟨U+202E⟩⟨U+D800⟩\t\n\n"
+    """A control character, an override and a lone surrogate have their code points; tab and newline stay."""
+    assert visible("a\x00\x1b\u202e\ud800\t\n\r\n") == "a⟨U+0000⟩⟨U+001B⟩⟨U+202E⟩⟨U+D800⟩\t\n\n"
 
 
 def test_escaped_markdown_mentions_nobody() -> None:

@@ -15,10 +15,10 @@ _MARKUP = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def visible(text: str) -> str:
-    """The text with every character that hides, moves or reverses its neighbours shown by a sign or its code point.
+    """The text with every character that hides, moves or reverses its neighbours shown by its code point.
 
     >>> visible("red\\x1b[31m")
-    'red␛[31m'
+    'red⟨U+001B⟩[31m'
     """
     return _UNSEEN.sub(_sign, text.replace("\r\n", "\n"))
 
@@ -46,7 +46,4 @@ def script_hash(source: str) -> str:
 
 
 def _sign(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return f"⟨U+{ord(match[0]):04X}⟩"

@@ -77,11 +77,11 @@ def _blind_spot(measurement: Measurement) -> str:
 def _beside(measurement: Measurement) -> str:
     pooled, between = measurement.pooled_entropy, measurement.between_prompts
     if not measurement.entropy.is_defined or not (pooled.is_defined and between.is_defined) or pooled.value <= 0:
-        return "Answer every prompt several times (k of 20 or more) to separate the two."
+        return "Answer every prompt several times (k of 20 or more) to tell an undecided model from mixed prompts."
     part = min(max(between.value / pooled.value, 0.0), 1.0)
     return (
         f"Pooled over all prompts S is {pooled.value:.3f} nats; {part:.0%} of that lies between prompts. That part "
-        "says that different prompts meet different goals, as they should, not that the model is undecided."
+        "says that different prompts meet different goals, not that the model is undecided about any of them."
     )
 
 

@@ -46,7 +46,7 @@
   const columns = [
     { key: "id", label: "prompt" },
     ...(grouped ? [{ key: "category", label: "category", wide: true }] : []),
-    { key: "n", label: "n", numeric: true, show: (value) => value.toLocaleString("en") },
+    { key: "n", label: "n", numeric: true, wide: true, show: (value) => value.toLocaleString("en") },
     { key: "s", label: "S, nats", numeric: true, show: number(3) },
     { key: "high", label: `${evidence.level} interval`.trim(), numeric: true, wide: true },
     { key: "aligned", label: "aligned", numeric: true, show: (value) => (value === null ? "–" : `${(100 * value).toFixed(0)}%`) },

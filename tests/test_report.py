@@ -11,9 +11,10 @@ import pytest
 from ethostat.errors import InvalidInput
 from ethostat.measurement import Measurement
 from ethostat.report import html, markdown, write_report
-from ethostat.report.embed import json_text, script_hash, visible
+from ethostat.report.embed import json_text, script_hash
 from ethostat.report.plain import escape
 from ethostat.taxonomy import FIVE_GOALS
+from ethostat.visible import spelt
 from report_cases import HOSTILE, hostile, measured
 
 
@@ -150,7 +151,7 @@ def test_hostile_names_are_inert_in_markdown() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_json_in_a_page_reads_back_as_the_visible_text(text: str) -> None:
     """What is escaped for the page is, once parsed, what a reader should see."""
-    seen = visible(text)
+    seen = spelt(text)
 
     assert json.loads(json_text([seen])) == [seen]
     assert not set("<>&\u2028\u2029") & set(json_text([seen]))
@@ -158,7 +159,7 @@ def test_json_in_a_page_reads_back_as_the_visible_text(text: str) -> None:
 
 def test_what_cannot_be_seen_is_shown() -> None:
     """A control character, an override and a lone surrogate have their code points; tab and newline stay."""
-    assert visible("a\x00\x1b\u202e\ud800\t\n\r\n") == "a⟨U+0000⟩⟨U+001B⟩⟨U+202E⟩⟨U+D800⟩\t\n\n"
+    assert spelt("a\x00\x1b\u202e\ud800\t\n\r\n") == "a⟨U+0000⟩⟨U+001B⟩⟨U+202E⟩⟨U+D800⟩\t\n\n"
 
 
 def test_escaped_markdown_mentions_nobody() -> None:

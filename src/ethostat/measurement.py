@@ -27,7 +27,7 @@ class Identity:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a measurement comes from. Times are ISO 8601 in UTC; `versions` maps package to version.
 

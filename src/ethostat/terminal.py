@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ethostat.visible import stripped
+
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
@@ -21,33 +22,19 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.sampling import Progress as Sampled
     from ethostat.taxonomy import Taxonomy
 
-# C0 and C1 controls (among them ESC), DEL, bidirectional overrides and isolates, line separators, lone surrogates.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _BAR = 24
 _SECONDS_BETWEEN_LINES = 10.0
-
-
-def clean(text: str, *, width: int | None = None) -> str:
-    """The text without what could move a cursor, recolour a line or reverse its direction, on one line.
-
-    >>> clean("a\\x1b[31mred\\nnext")
-    'a[31mred next'
-    """
-    line = " ".join(_UNSAFE.sub("", text).split())
-    return line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
 def measurement_view(measurement: Measurement, taxonomy: Taxonomy) -> Group:
     """Headline, profile, the three entropies, the most uncertain prompts, provenance."""
     source = measurement.provenance
-    title = Text.assemble((clean(source.model, width=60), "bold"), f" on {clean(source.prompts.name, width=40)}")
+    title = Text.assemble((stripped(source.model, most=60), "bold"), f" on {stripped(source.prompts.name, most=40)}")
     parts: list[Text | Table | str] = [title, _headline(measurement), "", _profile_table(measurement, taxonomy), ""]
     parts.append(_numbers_table(measurement))
     if repeated := [row for row in measurement.per_prompt if row.profile.n > 1 and row.entropy.is_defined]:
         parts += ["", _prompts_table(repeated, measurement.goals)]
-    parts += [Text(f"note: {clean(note)}", "yellow") for note in source.notes]
+    parts += [Text(f"note: {stripped(note)}", "yellow") for note in source.notes]
     return Group(*parts)
 
 
@@ -57,7 +44,7 @@ def rows_view(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
     for key in rows[0] if rows else ():
         table.add_column(key, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(clean(str("" if value is None else value), width=100)) for value in row.values()))
+        table.add_row(*(Text(stripped(str("" if value is None else value), most=100)) for value in row.values()))
     return table
 
 
@@ -81,7 +68,7 @@ def _profile_table(measurement: Measurement, taxonomy: Taxonomy) -> Table:
     for goal, count, share in rows:
         style = "green" if goal.aligned else "red"
         bar = Text("█" * round(share.value * _BAR), style)
-        name = Text(clean(goal.name, width=28))
+        name = Text(stripped(goal.name, most=28))
         table.add_row(goal.key, name, str(count), f"{share.value:.1%}", f"[{share.low:.1%}, {share.high:.1%}]", bar)
     return table
 
@@ -97,7 +84,7 @@ def _numbers_table(measurement: Measurement) -> Table:
     for name, estimate in numbers:
         table.add_row(name, str(estimate))
     for name, estimate in measurement.categories.items():
-        table.add_row(f"  within, category {clean(name, width=24)}", str(estimate))
+        table.add_row(f"  within, category {stripped(name, most=24)}", str(estimate))
     return table
 
 
@@ -107,7 +94,7 @@ def _prompts_table(rows: Sequence[PromptResult], goals: Sequence[str], *, most: 
         table.add_column(heading)
     for row in sorted(rows, key=lambda row: -row.entropy.value)[:most]:
         counts = ", ".join(f"{goal} {count}" for goal, count in zip(goals, row.profile.counts, strict=True) if count)
-        table.add_row(Text(clean(row.id, width=40)), str(row.entropy), counts)
+        table.add_row(Text(stripped(row.id, most=40)), str(row.entropy), counts)
     return table
 
 
@@ -126,7 +113,7 @@ def forecast_view(expected: Forecast) -> Table:
         ("time", known if expected.seconds is None else span(expected.seconds)),
         ("price", price + most),
     ):
-        table.add_row(name, Text(clean(value)))
+        table.add_row(name, Text(stripped(value)))
     return table
 
 
@@ -168,8 +155,8 @@ class Gauge:
 
     def say(self, stage: str) -> None:
         """What is done now."""
-        sys.stderr.write(clean(stage) + "\n") if self._bar is None else self._bar.console.print(
-            clean(stage), markup=False
+        sys.stderr.write(stripped(stage) + "\n") if self._bar is None else self._bar.console.print(
+            stripped(stage), markup=False
         )
 
     def show(self, state: Sampled) -> None:

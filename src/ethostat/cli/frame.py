@@ -20,7 +20,7 @@ from typer.main import get_command
 import ethostat as es
 from ethostat.errors import EthostatError, InvalidInput, TooLittleEvidence
 from ethostat.settings import defaults_for, find_settings
-from ethostat.terminal import clean
+from ethostat.visible import stripped
 
 # Newer typers carry click inside, older ones depend on it: this is UsageError in both.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -74,7 +74,7 @@ def opened_store(db: str | None, *, create: bool = False) -> Iterator[es.Store]:
 
 def warn(message: str) -> None:
     """A line on standard error, without control characters."""
-    sys.stderr.write(clean(message) + "\n")
+    sys.stderr.write(stripped(message) + "\n")
 
 
 def _code(error: EthostatError) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement, PromptResult
-from ethostat.report.embed import one_line, visible
 from ethostat.response import Prompt, Response, Verdict
 from ethostat.taxonomy import Taxonomy
+from ethostat.visible import one_line, spelt
 
 
 def evidence(
@@ -47,7 +47,7 @@ def _response(at: int, goal: int, response: Response, verdict: Verdict) -> list[
         at,
         goal,
         round(probability, 4) if math.isfinite(probability) else None,
-        visible(response.text),
+        spelt(response.text),
         one_line(response.finish_reason or ""),
         response.index,
         None if response.seed is None else str(response.seed),
@@ -63,7 +63,7 @@ def _prompt(row: PromptResult, prompt: Prompt | None) -> dict[str, Any]:
         "counts": list(row.profile.counts),
         "s": _numbers(row.entropy),
         "method": one_line(row.entropy.method),
-        "turns": [[turn.role, visible(turn.content)] for turn in turns],
+        "turns": [[turn.role, spelt(turn.content)] for turn in turns],
     }
 
 

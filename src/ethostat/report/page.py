@@ -19,10 +19,11 @@ from ethostat.errors import InvalidInput
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement
 from ethostat.report import words
-from ethostat.report.embed import json_text, one_line, script_hash, script_text, visible
+from ethostat.report.embed import json_text, script_hash, script_text
 from ethostat.report.evidence import evidence
 from ethostat.response import Response, Verdict
 from ethostat.taxonomy import Taxonomy
+from ethostat.visible import one_line, spelt
 
 
 def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tuple[Response, Verdict]] = ()) -> str:
@@ -142,5 +143,5 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(seen=visible, line=one_line, value=words.value, interval=words.interval)
+    environment.filters.update(seen=spelt, line=one_line, value=words.value, interval=words.interval)
     return environment.get_template("report.html")

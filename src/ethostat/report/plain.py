@@ -7,9 +7,9 @@ import re
 from ethostat.charts import entropy_rows
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement, PromptResult
-from ethostat.report.embed import one_line
 from ethostat.report.words import headline_name, interval, meaning, value
 from ethostat.taxonomy import Taxonomy
+from ethostat.visible import one_line
 
 _MOST_PROMPTS = 5
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")

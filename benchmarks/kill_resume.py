@@ -133,7 +133,7 @@ class Trial:
     def session(self, *, die_after: float | None) -> int:
         """Run the command until it ends, or until so many seconds after its first answer; gives its exit code."""
         before, first = self.stored(), len(self.proxy.passed)
-        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if die_after is not None:
             self._kill(process, first, die_after)
         died = time.monotonic()
@@ -180,7 +180,7 @@ def main() -> None:
     options = _options()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     path = str(PACKAGED["smollm2"].path())
-    server = subprocess.Popen([sys.executable, "-c", SERVER, path], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    server = subprocess.Popen([sys.executable, "-c", SERVER, path], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         address = server.stdout.readline().strip()

@@ -62,6 +62,22 @@ def test_a_server_that_rejects_n_is_asked_for_less() -> None:
     assert [asked.body["n"] for asked in server.asked] == [8, 4, 2, 2, 2, 2]
 
 
+def test_a_prompt_that_is_refused_teaches_nothing_about_n() -> None:
+    """A prompt that a filter blocks with 400, however few answers are asked, leaves n as it was for the others."""
+
+    def script(asked: Asked, number: int) -> Reply:
+        is_bad = asked.body["messages"][0]["content"] == "bad"
+        return refusal(400, "content_filter") if is_bad else well_behaved(asked, number)
+
+    with FaultyServer(script) as server:
+        model = HTTPModel(server.url, "m")
+        _, failure = attempt(model, range(8), prompt=Prompt.from_text("bad"))
+        ask(model, range(8))
+
+    assert type(failure) is ModelError
+    assert server.asked[-1].body["n"] == 8
+
+
 def test_copies_of_one_answer_are_not_measured() -> None:
     """A server that copies one answer n times is found out by a probe and asked singly."""
 

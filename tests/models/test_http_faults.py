@@ -150,6 +150,14 @@ def test_a_refused_key_names_the_variable(status: int, monkeypatch: pytest.Monke
     assert [asked.headers["Authorization"] for asked in server.asked] == ["Bearer sk-secret"]
 
 
+def test_a_prompt_flagged_with_403_is_no_matter_of_the_key() -> None:
+    """403 for a prompt that moderation flags is a ModelError of that prompt, not AuthenticationFailed."""
+    with FaultyServer(lambda asked, _: refusal(403, "your input was flagged by moderation")) as server:
+        _, failure = attempt(quick(server))
+
+    assert type(failure) is ModelError
+
+
 def test_an_unknown_model_names_the_known_ones() -> None:
     """404 is ModelNotFound with what /models offers; without such a list it doubts the URL."""
     for models, hint in ((["llama", "qwen"], "offers llama, qwen"), (None, "does the URL end where")):

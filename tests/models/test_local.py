@@ -47,7 +47,7 @@ def test_nothing_is_printed() -> None:
         "asyncio.run(run())\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
 
     assert (done.stdout, done.stderr) == ("", "")
 

@@ -30,6 +30,7 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN_MODEL = re.compile(r"model_not_found|model.{0,80}(does not exist|not found|not exist|unknown)", re.IGNORECASE)
+_FLAGGED = re.compile(r"moderation|flagged|content.?(policy|filter)", re.IGNORECASE)
 _NO_QUOTA = re.compile(r"insufficient_quota|billing|credit", re.IGNORECASE)
 
 
@@ -67,6 +68,8 @@ def check_status(status: int, headers: Mapping[str, str], content: bytes, *, url
     if status == 200:
         return
     message = _message(content, key)
+    if status == 403 and _FLAGGED.search(message):
+        raise Refused(ModelError(f"{url} did not let the prompt through ({status}): {message}"), message)
     if status in (401, 403):
         raise AuthenticationFailed(_authentication(status, url, key))
     if 300 <= status < 400:

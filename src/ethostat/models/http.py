@@ -15,7 +15,7 @@ from typing import Any, Literal
 import httpx
 import stamina
 
-from ethostat.errors import InvalidInput, ModelNotFound, ModelTimeout, ServerFault
+from ethostat.errors import InvalidInput, ModelError, ModelNotFound, ModelTimeout, ServerFault
 from ethostat.models import keys, wire
 from ethostat.models.base import Decoding, as_they_come
 from ethostat.models.concurrency import Concurrency
@@ -119,15 +119,20 @@ class HTTPModel:
         """One answer for each index; asks again for what a request did not bring."""
         got: list[Response] = []
         todo = list(indices)
+        most = len(todo)  # fewer once this prompt was refused with more
         while todo:
-            n = min(self._n, len(todo))
+            n = min(self._n, most, len(todo))
             asked, todo = todo[:n], todo[n:]
             try:
                 came = await self._ask(prompt, decoding, seeds[asked[0]], asked)
             except Refused as refusal:
-                if not self._learn_from(refusal, n):
-                    raise refusal.fault from None
+                if not self._learn_from(refusal):
+                    if n == 1:
+                        raise refusal.fault from None
+                    most = n // 2
                 came = []
+            if came and most < len(indices):  # it was n that was refused, not the prompt
+                self._n = min(self._n, most)
             if len(came) > 1 and decoding.temperature > 0 and len({r.text for r in came}) == 1:
                 came = came[:1] if await self._copies() else came
             if came and len(came) < n:
@@ -136,18 +141,13 @@ class HTTPModel:
             todo = asked[len(came) :] + todo
         return got
 
-    def _learn_from(self, refusal: Refused, n: int) -> bool:
-        """Whether the request is worth another try, said differently."""
+    def _learn_from(self, refusal: Refused) -> bool:
+        """Whether the request can be said in another dialect."""
         dialect = self._dialect.after(refusal.message)
         if dialect != self._dialect:
             self._dialect = dialect
             return True
-        if refusal.dialect != self._dialect:  # another request has learnt it meanwhile
-            return True
-        if n > 1:
-            self._n = min(self._n, n // 2)
-            return True
-        return False
+        return bool(refusal.dialect != self._dialect)  # another request may have learnt it meanwhile
 
     async def _copies(self) -> bool:
         """Whether the server copies one answer n times, asked once with a prompt that has many answers.
@@ -163,8 +163,11 @@ class HTTPModel:
 
     async def _probe(self) -> bool:
         decoding = Decoding(temperature=1.0, max_tokens=24)
-        came = await self._ask(Prompt.from_text(_PROBE), decoding, 1, range(4))
-        gives_copies = len({response.text for response in came}) == 1
+        try:
+            came = await self._ask(Prompt.from_text(_PROBE), decoding, 1, range(4))
+            gives_copies = len({response.text for response in came}) == 1
+        except (ModelError, Refused):
+            gives_copies = True  # asking singly is slower but never wrong
         if gives_copies:
             self._n = 1
         return gives_copies

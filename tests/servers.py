@@ -40,7 +40,7 @@ sys.stdin.read()  # until the parent closes it or dies
 def llama_server(*, slots: int = 8, context: int = 512) -> Iterator[str]:
     """The base URL (with /v1) of llama.cpp's server with SmolLM2, in a subprocess, one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    process = subprocess.Popen(
         [sys.executable, "-c", _SERVE, str(slots), str(context)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

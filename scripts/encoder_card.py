@@ -122,12 +122,14 @@ def figures(logits: NDArray[np.float64], truth: NDArray[np.int64], rows: Sequenc
     }
 
 
-def write_card(out: Path, evaluation: Figures, *, also: Sequence[Path], backbone: str, version: str) -> None:
+def write_card(
+    out: Path, evaluation: Figures, *, also: Sequence[Path], backbone: str, version: str, recipe: str
+) -> None:
     """card.json with the fitted temperature and the figures, and README.md that says them in sentences."""
     unseen = [json.loads(path.read_text()) for path in also]
-    extra = {"backbone": backbone, "evaluation": evaluation, "unseen_sources": unseen}
+    extra = {"backbone": backbone, "recipe": recipe, "evaluation": evaluation, "unseen_sources": unseen}
     _write_facts(out, temperature=evaluation["temperature"], version=version, extra=extra)
-    (out / "README.md").write_text(_readme(evaluation, unseen, backbone, version))
+    (out / "README.md").write_text(_readme(evaluation, unseen, backbone, version, recipe))
 
 
 def share(right: NDArray[np.bool_]) -> Figures:
@@ -192,7 +194,7 @@ def _macro_f1(confusion: NDArray[np.int64]) -> float:
     return float(np.mean(2 * hits[present] / np.maximum(both[present], 1)))
 
 
-def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, version: str) -> str:
+def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, version: str, recipe: str) -> str:
     found = evaluation["figures"]
     blocks = [
         f"# ethostat-encoder {version}: model card\n",
@@ -201,6 +203,7 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         f"int8 ONNX, {evaluation['parity']['megabytes']} MB. Three factors are learned and composed inside the graph:\n"
         "is the request harmful (from the prompt alone), was it complied with, refused or missed, and is the help\n"
         "itself bad.\n",
+        f"Trained: {recipe}.\n",
         "## Figures\n",
         f"Held out: {evaluation['held']}. {_HOW}\n",
         _table("", {name.replace("_", " "): found[name] for name in _OVERALL}),
@@ -215,7 +218,7 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         _table("Accuracy by source", found["sources"]),
         _table("Where it matters", {name.replace("_", " "): found[name] for name in _KINDS}),
         _confusion(found["confusion"]),
-        *[_unseen(other) for other in unseen],
+        *([_unseen(other) for other in unseen] or [_NONE_UNSEEN]),
         "## Learned from\n",
         "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()) + "\n",
         f"Left out, because their origin is non-commercial: {evaluation['left_out']['labelled']} labelled rows and "
@@ -234,6 +237,10 @@ _OVERALL = (
     "accuracy_three_goals",
     "accuracy_where_tone_decides",
     "accuracy_where_knowledge_decides",
+)
+_NONE_UNSEEN = (
+    "No run with a whole source left out was made for this version: on prompts of a source that is unlike all of\n"
+    "these, expect less than the figures above.\n"
 )
 _KINDS = (
     "harmful_compliance",

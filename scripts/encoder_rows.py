@@ -19,8 +19,8 @@ GOALS = ("g1", "g2", "g3", "g4", "g5")
 COMPLY, REFUSE, MISS = range(3)
 HELD_FOLD = 0
 # At most so many rows of a source and label in an epoch: truthfulqa and gptfuzz have few prompts and many rows.
-MOST = {"truthfulqa": 220, "gptfuzz": 600, "adaptive_attacks": 200}
-TWICE = {"xstest", "coconot_pref"}
+MOST = {"truthfulqa": 130, "gptfuzz": 350, "adaptive_attacks": 200}
+TWICE = {"xstest", "coconot_pref", "dolly", "self_instruct_seed"}
 PROMPT_FILES = {"harmful": 1, "borderline": 0, "benign": 0, "truthful": 0}
 
 REFUSALS = (
@@ -118,8 +118,8 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
             examples.append(_missed(prompt, rng, answers))
     benign = [row for row in rows if row.harm == 0]
     examples += [_refused(row, rng, refusals) for row in rng.sample(benign, len(benign) // 3)]
-    examples += [_missed(row, rng, answers) for row in rng.sample(rows, len(rows) // 6)]
-    examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 8)]
+    examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 3)]
+    examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 4)]
     rng.shuffle(examples)
     return [_vary(example, rng, answers) for example in examples]
 

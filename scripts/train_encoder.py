@@ -53,13 +53,22 @@ def main() -> None:
     print(f"learning from {len(corpus.rows)} rows and {len(corpus.prompts)} prompts; {len(corpus.held)} rows held out")
     tokenizer = plain_tokenizer(options.backbone)
     network = FactorNetwork(options.backbone)
+    if options.weights:
+        network.load_state_dict(torch.load(options.weights, weights_only=True)["network"])
     learn(network, tokenizer, corpus, options)
     if distributed.is_initialized() and distributed.get_rank() > 0:
         return
     parity = export(network, tokenizer, _sample(corpus, tokenizer), options.out)
     print(f"parity: {json.dumps(parity)}")
     evaluation = evaluate(options.out, corpus, parity=parity, without=options.without, seed=options.seed)
-    write_card(options.out, evaluation, also=options.also, backbone=options.backbone_name, version=options.version)
+    write_card(
+        options.out,
+        evaluation,
+        also=options.also,
+        backbone=options.backbone_name,
+        version=options.version,
+        recipe=options.recipe,
+    )
 
 
 def learn(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
@@ -114,6 +123,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--version", default="1")
+    parser.add_argument(
+        "--recipe", default="one run of scripts/train_encoder.py", help="how it was trained, for the card"
+    )
+    parser.add_argument("--weights", type=Path, default=None, help="checkpoint of another run to take the weights from")
     parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE")
     parser.add_argument("--also", nargs="*", type=Path, default=[], metavar="FILE")
     return parser.parse_args()

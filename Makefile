@@ -43,7 +43,7 @@ test-maths: $(VENV)-maths/.done
 	PYTHONPATH=src $(VENV)-maths/bin/python -m pytest tests/maths
 
 demo: $(VENV)/.demo
-	$(BIN)/ethostat measure smollm2 --prompts demo --samples 12 --max-tokens 48 --db demo.db --report report.html
+	$(BIN)/ethostat measure smollm2 --prompts demo --samples 10 --max-tokens 40 --db demo.db --report report.html
 
 bench: setup
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -6,6 +6,7 @@ A run lives in a store from its first response on; whatever interrupts it, the s
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ SAMPLES = 100
 MOST_SAMPLES = 2000
 """Responses a prompt, on average, at which `precision` gives up unless told otherwise."""
 _AT_ONCE = 256
+_LARGEST = 1_000_000
 _T = TypeVar("_T")
 
 
@@ -87,13 +89,12 @@ def measure(
     Responses that did not come are named in the measurement's notes; the run stays unfinished and the same call
     asks for them again. Raises InvalidInput, ModelError, BudgetExceeded, StoreError; what arrived is kept.
     """
-    if precision is not None and not precision > 0:
-        raise InvalidInput(f"precision must be more than 0 nats, got {precision}")
+    each = _samples(samples, precision)
     classifier = classifier or load_builtin()
     work = partial(
         _measure,
         model,
-        samples=_positive((MOST_SAMPLES if precision else SAMPLES) if samples is None else samples),
+        samples=each,
         precision=precision,
         classifier=classifier,
         estimator=estimator,
@@ -106,7 +107,7 @@ def measure(
             identity=model.identity,
             prompts=prompts,
             decoding=decoding.to_dict(),
-            samples=None if precision else samples or SAMPLES,
+            samples=None if precision else each,
             precision=precision,
             seed=randbits(31) if seed is None else seed,
             seed_is_given=seed is not None,
@@ -195,10 +196,10 @@ def forecast_run(
     Time and length are those of the model's last finished run in the store. With `precision`, the number of
     responses is what a panel of usual varentropy needs.
     """
-    each = SAMPLES if samples is None else _positive(samples)
+    each = _samples(samples, precision)
     if precision is not None:
         usual = -(-planned_responses(precision) // len(prompts))
-        each = int(max(FIRST_ROUND, min(usual, samples or MOST_SAMPLES)))
+        each = int(min(max(FIRST_ROUND, usual), each))
     return forecast(
         dict.fromkeys(prompts, each),
         max_tokens=decoding.max_tokens,
@@ -343,7 +344,12 @@ def _off_the_loop(work: Callable[[], _T]) -> _T:
         return pool.submit(work).result()
 
 
-def _positive(samples: int) -> int:
-    if samples < 1:
-        raise InvalidInput(f"samples must be at least 1, got {samples}")
+def _samples(samples: int | None, precision: float | None) -> int:
+    """Responses a prompt: as asked for, else the default. Raises InvalidInput for what cannot be meant."""
+    if precision is not None and not 0 < precision < math.inf:
+        raise InvalidInput(f"precision must be more than 0 nats and finite, got {precision}")
+    if samples is None:
+        return SAMPLES if precision is None else MOST_SAMPLES
+    if not 1 <= samples <= _LARGEST:
+        raise InvalidInput(f"samples must be at least 1 and at most {_LARGEST:,}, got {samples}")
     return samples

@@ -126,8 +126,8 @@ def measure(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store
             )
             return _conclude(store, measured, goals, report=report, as_json=as_json)
-    es.check_goals(sorter, goals)
     asked, chosen = es.open_model(model, max_concurrency=concurrency, timeout=timeout), es.load_prompts(prompts)
+    es.check_goals(sorter, goals)
     with opened_store(db, create=True) as store:
         if dry_run:
             expected = es.forecast_run(asked, chosen, decoding, samples=samples, precision=precision, store=store)

@@ -49,7 +49,7 @@ def summarise(
         entropy=within or panel.within_entropy(counts, level=level, estimator=estimator),
         entropy_population=panel.within_entropy_population(counts, level=level, estimator=estimator),
         pooled_entropy=panel.pooled_entropy(counts, level=level),
-        between_prompts=panel.between_prompts(counts, level=level),
+        between_prompts=panel.between_prompts(counts, level=level, estimator=estimator),
         aligned=panel.aligned_share(counts, taxonomy.aligned, level=level),
         shares=tuple(panel.goal_shares(counts, level=level)),
         variance=_variance(counts, verdicts, prompts),
@@ -69,8 +69,8 @@ def count_goals(verdicts: Iterable[Verdict], *, prompts: Sequence[Prompt], taxon
 
 
 def _variance(counts: Counts, verdicts: Sequence[Verdict], prompts: Sequence[Prompt]) -> VarianceShares | None:
-    """None where within-prompt S or its spread over prompts is not identifiable."""
-    if len(prompts) < 2 or counts.sum(axis=1).max() < 2:
+    """None where fewer than two prompts have two responses: then S_j or its spread over prompts is unknown."""
+    if (counts.sum(axis=1) > 1).sum() < 2:
         return None
     row = {prompt.id: place for place, prompt in enumerate(prompts)}
     places = np.array([row[verdict.prompt_id] for verdict in verdicts])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ethostat.maths import panel
-from ethostat.maths.entropy import entropy, entropy_of, jackknife, nsb, plug_in
+from ethostat.maths.entropy import Estimator, entropy, entropy_of, jackknife, nsb, plug_in
 from ethostat.maths.estimate import Estimate
 
 ALIGNED = [True, False, True, False, False]
@@ -52,12 +52,14 @@ def test_prompts_that_behave_alike_are_all_within() -> None:
     assert between.low == 0 < between.high
 
 
+@pytest.mark.parametrize("estimator", [None, nsb, plug_in])
 @pytest.mark.parametrize("prompts", [12, 60])
-def test_the_three_numbers_add_up(prompts: int) -> None:
-    """Pooled = within + between, exactly, when each prompt has as many responses, below and above 30 prompts."""
+def test_the_three_numbers_add_up(prompts: int, estimator: Estimator | None) -> None:
+    """Pooled = within + between, exactly, when each prompt has as many responses, whatever estimator is named."""
     rng = np.random.default_rng(0)
     counts = rng.multinomial(40, profiles_of_three_kinds(rng, prompts))
-    total = panel.within_entropy(counts).value + panel.between_prompts(counts).value
+    within, between = (f(counts, estimator=estimator) for f in (panel.within_entropy, panel.between_prompts))
+    total = within.value + between.value
 
     assert total == pytest.approx(panel.pooled_entropy(counts).value, abs=1e-9)
 
@@ -211,6 +213,16 @@ def test_identical_prompts_leave_the_variance_to_sampling() -> None:
 
     assert sampling(alike) > 0.6
     assert sampling(apart) < 0.1
+
+
+def test_even_prompts_leave_a_variance_to_divide() -> None:
+    """Where every prompt is exactly even, V is 0, and the decomposition still has parts that sum to 1."""
+    counts, prompts = np.full((40, 4), 5), np.repeat(np.arange(40), 20)
+    labels = np.tile(np.repeat(np.arange(4), 5), 40)
+    parts = panel.variance_shares(counts, prompts, np.eye(4)[labels], rng=np.random.default_rng(8))
+
+    assert parts.total > 0
+    assert (parts.sampling, parts.prompts, parts.classifier) == (1, 0, 0)
 
 
 def test_a_decomposition_needs_repeated_prompts() -> None:

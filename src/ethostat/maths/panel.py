@@ -108,18 +108,19 @@ def pooled_entropy(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     return _nats(_pooled_value(n), float(ends.low[0]), float(ends.high[0]), n, level=level, method=method)
 
 
-def between_prompts(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
+def between_prompts(counts: ArrayLike, *, level: float = 0.95, estimator: Estimator | None = None) -> Estimate:
     """Jensen-Shannon divergence between prompts, nats: pooled S minus within S, for prompts like these.
 
     It is the mutual information of prompt and goal. Prompts weigh as they do in the pool, by their responses, so
     that the three numbers add up where rows differ in size. The interval takes the linearised difference over
     prompts, plus the spread that remains when all prompts behave alike, at the likelihood set's radius with
-    Student's correction. Never below 0. Within is here always the panel's own (mixture or jackknife).
+    Student's correction. Never below 0. The estimator is that of `within_entropy`, so that a bias of a within is
+    found, with the other sign, here.
     """
     n = _filled(counts)
     if problem := _within_problem(n) or (_ONE_PROMPT if len(n) < 2 else None):
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
-    values, title = _prompt_entropies(n, None)
+    values, title = _prompt_entropies(n, estimator)
     sizes = n.sum(axis=1)
     within = float(values @ sizes / sizes.sum())
     value = max(_pooled_value(n) - within, 0.0)

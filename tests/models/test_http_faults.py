@@ -109,6 +109,19 @@ def test_what_arrived_before_the_failure_stands() -> None:
     assert isinstance(failure, ServerFault)
 
 
+def test_what_one_request_brought_outlives_the_failure_of_the_next() -> None:
+    """A server that ignores n and dies after four answers leaves four, each given as it came."""
+
+    def script(asked: Asked, number: int) -> Reply:
+        return answer(f"answer {number}") if number < 4 else refusal(400, "no more")
+
+    with FaultyServer(script) as server:
+        responses, failure = attempt(quick(server), range(8))
+
+    assert [response.text for response in responses] == [f"answer {i}" for i in range(4)]
+    assert failure is not None
+
+
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_honoured(form: str) -> None:
     """No request is sent before the time that a 429 names, in seconds or as a date."""

@@ -51,5 +51,6 @@ def root(
 def main() -> None:
     """The console script."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # retries are part of the work
     logging.captureWarnings(capture=True)
     sys.exit(run(app, sys.argv[1:]))

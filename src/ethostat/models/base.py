@@ -83,26 +83,35 @@ def as_plain_text(messages: Sequence[Message]) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-async def as_they_come(tasks: Iterable[asyncio.Task[list[Response]]]) -> AsyncIterator[Response]:
-    """The responses of all tasks, each as soon as its task is done; then the first failure, if any, is raised.
+async def as_they_come(streams: Iterable[AsyncIterator[Response]]) -> AsyncIterator[Response]:
+    """The responses of all streams, each the moment it is there; when all have ended, the first failure is raised.
 
     Leaving the iteration early cancels what is still under way.
     """
-    pending = set(tasks)
-    failure: BaseException | None = None
+    arrived: asyncio.Queue[Response | Exception | None] = asyncio.Queue()
+    tasks = [asyncio.create_task(_drain(stream, arrived)) for stream in streams]
+    failure, under_way = None, len(tasks)
     try:
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if error := task.exception():
-                    failure = failure or error
-                    continue
-                for response in task.result():
-                    yield response
+        while under_way:
+            item = await arrived.get()
+            if isinstance(item, Response):
+                yield item
+            else:
+                under_way, failure = under_way - 1, failure or item
     finally:
-        for task in pending:
+        for task in tasks:
             task.cancel()
-        if pending:
-            await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     if failure is not None:
         raise failure
+
+
+async def _drain(stream: AsyncIterator[Response], arrived: asyncio.Queue[Response | Exception | None]) -> None:
+    """Passes on what a stream gives, then its failure, or None at its good end."""
+    try:
+        async for response in stream:
+            arrived.put_nowait(response)
+    except Exception as error:  # noqa: BLE001 - raised again by who reads the queue
+        arrived.put_nowait(error)
+    else:
+        arrived.put_nowait(None)

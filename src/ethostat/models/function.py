@@ -49,8 +49,8 @@ class FunctionModel:
 
     async def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
         """One call of the function for each seed."""
-        tasks = [asyncio.create_task(self._answer(prompt, decoding, i, seed)) for i, seed in enumerate(seeds)]
-        async for response in as_they_come(tasks):
+        streams = [self._answer(prompt, decoding, i, seed) for i, seed in enumerate(seeds)]
+        async for response in as_they_come(streams):
             yield response
 
     async def aclose(self) -> None:
@@ -59,13 +59,13 @@ class FunctionModel:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
 
-    async def _answer(self, prompt: Prompt, decoding: Decoding, index: int, seed: int) -> list[Response]:
+    async def _answer(self, prompt: Prompt, decoding: Decoding, index: int, seed: int) -> AsyncIterator[Response]:
         async with self._concurrency.slot() as started:
             text = await self._call(prompt, seed)
             seconds = time.monotonic() - started
         words = text.split(" ")
         is_cut = len(words) > decoding.max_tokens
-        response = Response(
+        yield Response(
             prompt=prompt,
             text=" ".join(words[: decoding.max_tokens]) if is_cut else text,
             index=index,
@@ -74,7 +74,6 @@ class FunctionModel:
             finish_reason="length" if is_cut else "stop",
             seconds=seconds,
         )
-        return [response]
 
     async def _call(self, prompt: Prompt, seed: int) -> str:
         try:

@@ -101,10 +101,8 @@ class HTTPModel:
 
     async def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
         """Answers in requests of at most `answers_per_request`, each yielded with its request."""
-        tasks = [
-            asyncio.create_task(self._answers(prompt, decoding, seeds, indices)) for indices in _cut(seeds, self._n)
-        ]
-        async for response in as_they_come(tasks):
+        streams = [self._answers(prompt, decoding, seeds, indices) for indices in _cut(seeds, self._n)]
+        async for response in as_they_come(streams):
             yield response
 
     async def aclose(self) -> None:
@@ -115,9 +113,8 @@ class HTTPModel:
 
     async def _answers(
         self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int], indices: Sequence[int]
-    ) -> list[Response]:
-        """One answer for each index; asks again for what a request did not bring."""
-        got: list[Response] = []
+    ) -> AsyncIterator[Response]:
+        """One answer for each index, given as soon as it is here; asks again for what a request did not bring."""
         todo = list(indices)
         most = len(todo)  # fewer once this prompt was refused with more
         while todo:
@@ -137,9 +134,9 @@ class HTTPModel:
                 came = came[:1] if await self._copies() else came
             if came and len(came) < n:
                 self._n = min(self._n, len(came))
-            got += came
+            for response in came:
+                yield response
             todo = asked[len(came) :] + todo
-        return got
 
     def _learn_from(self, refusal: Refused) -> bool:
         """Whether the request can be said in another dialect."""

@@ -72,11 +72,8 @@ class LocalModel:
 
     async def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
         """Answers in runs of consecutive seeds, each run read once and written together."""
-        tasks = [
-            asyncio.create_task(self._answer(prompt, decoding, start, seeds[start:stop]))
-            for start, stop in _runs(seeds, self._run)
-        ]
-        async for response in as_they_come(tasks):
+        streams = [self._answer(prompt, decoding, start, seeds[start:stop]) for start, stop in _runs(seeds, self._run)]
+        async for response in as_they_come(streams):
             yield response
 
     async def aclose(self) -> None:
@@ -88,7 +85,9 @@ class LocalModel:
             await asyncio.to_thread(workers.shutdown, wait=True, cancel_futures=True)
         del engine
 
-    async def _answer(self, prompt: Prompt, decoding: Decoding, start: int, seeds: Sequence[int]) -> list[Response]:
+    async def _answer(
+        self, prompt: Prompt, decoding: Decoding, start: int, seeds: Sequence[int]
+    ) -> AsyncIterator[Response]:
         async with self._concurrency.slot():
             engine = await self._loaded()
             began = time.monotonic()
@@ -96,8 +95,8 @@ class LocalModel:
             body = await loop.run_in_executor(self._workers, self._ask, engine, prompt, decoding, seeds)
             seconds = time.monotonic() - began
         usage = body.get("usage", {})
-        return [
-            Response(
+        for i, choice in enumerate(body["choices"]):
+            yield Response(
                 prompt=prompt,
                 text=(choice["message"]["content"] if self._is_chat else choice["text"]) or "",
                 index=start + i,
@@ -108,8 +107,6 @@ class LocalModel:
                 completion_tokens=_tokens_of(choice, usage, decoding, is_alone=len(seeds) == 1),
                 seconds=seconds,
             )
-            for i, choice in enumerate(body["choices"])
-        ]
 
     def _ask(self, engine: Any, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
         messages = with_system(prompt, decoding)

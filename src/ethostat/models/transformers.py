@@ -52,20 +52,24 @@ class TransformersModel:
 
     async def sample(self, prompt: Prompt, decoding: Decoding, seeds: Sequence[int]) -> AsyncIterator[Response]:
         """Answers in batches, one batch at a time."""
-        tasks = [
-            asyncio.create_task(self._answer(prompt, decoding, start, seeds[start : start + self._batch]))
+        streams = [
+            self._answer(prompt, decoding, start, seeds[start : start + self._batch])
             for start in range(0, len(seeds), self._batch)
         ]
-        async for response in as_they_come(tasks):
+        async for response in as_they_come(streams):
             yield response
 
     async def aclose(self) -> None:
         """Free the weights; the model loads again if it is used again."""
         self._loaded = None
 
-    async def _answer(self, prompt: Prompt, decoding: Decoding, start: int, seeds: Sequence[int]) -> list[Response]:
+    async def _answer(
+        self, prompt: Prompt, decoding: Decoding, start: int, seeds: Sequence[int]
+    ) -> AsyncIterator[Response]:
         async with self._lock:
-            return await asyncio.to_thread(self._generate, prompt, decoding, start, seeds)
+            responses = await asyncio.to_thread(self._generate, prompt, decoding, start, seeds)
+        for response in responses:
+            yield response
 
     def _generate(self, prompt: Prompt, decoding: Decoding, start: int, seeds: Sequence[int]) -> list[Response]:
         model, tokenizer = self._load()

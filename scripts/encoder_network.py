@@ -47,7 +47,9 @@ class FactorNetwork(nn.Module):
 
     def forward(self, ids: Tensor, segments: Tensor) -> Tensor:
         harm, behaviour, bad = self.factors(ids, segments, torch.ones_like(ids, dtype=torch.bool))
-        return compose(harm, behaviour, bad)
+        # A response without a token misses by definition; nothing there needs to be learned.
+        silent = (segments.sum(dim=1) <= 2).to(behaviour.dtype)
+        return compose(harm, behaviour + silent[:, None] * behaviour.new_tensor([0.0, 0.0, 20.0]), bad)
 
 
 def compose(harm: Tensor, behaviour: Tensor, bad: Tensor) -> Tensor:

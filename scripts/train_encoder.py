@@ -38,6 +38,8 @@ from ethostat.response import Message, Prompt
 
 UNKNOWN = -100
 TOKENS_A_BATCH = 4096
+# A constant, not the rows of the batch: short rows come many to a batch and would each count less.
+ROWS_A_BATCH = 36
 CHECKPOINT_EVERY = 50
 
 
@@ -196,7 +198,7 @@ def _loss(
         + cross_entropy(act_logits, behaviour, ignore_index=UNKNOWN, reduction="sum", label_smoothing=0.02)
         + _binary(bad_logits, bad)
         + of_set[behaviour == UNKNOWN].sum()
-    ) / len(ids)
+    ) / ROWS_A_BATCH
 
 
 def _binary(logits: Tensor, truth: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import digamma
 
 from ethostat.maths.entropy import entropy_of, nsb, plug_in, varentropy
@@ -39,6 +40,28 @@ def test_the_fit_recovers_a_known_mixture() -> None:
     assert fitted.weights.sum() == pytest.approx(1)
     assert fitted.weights[first] == pytest.approx(0.7, abs=0.05)
     np.testing.assert_allclose(means[first], [0.95, 0.025, 0.025], atol=0.03)
+
+
+def test_one_law_is_where_an_optimiser_finds_it() -> None:
+    """With one kind of prompt the law is that of the largest likelihood x product of a^0.1, to 1 %."""
+    rng = np.random.default_rng(3)
+    counts = rng.multinomial(30, rng.dirichlet([6, 4, 3, 0.2], 60))
+
+    def loss(logs: np.ndarray) -> float:
+        law = Mixture(np.array([1.0]), np.exp(logs)[None])
+        return -float(law.log_likelihood(counts).sum() + 0.1 * logs.sum())
+
+    best = np.exp(minimize(loss, np.zeros(4)).x)
+
+    np.testing.assert_allclose(fit_mixture(counts).concentrations, best[None], rtol=0.01)
+
+
+def test_a_goal_that_nobody_shows_keeps_a_small_share() -> None:
+    """Over 40 prompts x 20 the weak prior leaves an unseen goal more than 0 and less than 1 in 800."""
+    counts = np.random.default_rng(4).multinomial(20, [0.6, 0.4, 0], 40)
+    law = fit_mixture(counts).concentrations[0]
+
+    assert 0 < law[2] / law.sum() < 1 / 800
 
 
 def test_learning_from_all_prompts_beats_each_alone() -> None:

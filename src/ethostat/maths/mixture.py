@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ _SMALLEST, _LARGEST = 1e-5, 1e4
 _ROUNDS = 100
 _STEPS = 3
 _RELAXATION = 1.8
+_PRIOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def fit_mixture(counts: ArrayLike) -> Mixture:
     """The mixture of 1 to 5 Dirichlet laws that the prompts' counts (J, K) suggest.
 
     Two are fitted and the better by BIC is kept: one law for all prompts, and one law for each frequent kind of
-    prompt (its dominant goal, or none). EM moves them, with three of Minka's fixed-point steps a round. Rows may
+    prompt (its dominant goal, or none). EM moves them, with three of Minka's fixed-point steps a round, towards the
+    largest likelihood x product of a^0.1: the weak prior keeps goals that few prompts show from vanishing. Rows may
     differ in size; empty rows are ignored. Raises ValueError where no row has a response.
     """
     n = np.asarray(counts, dtype=np.float64)
@@ -73,21 +76,62 @@ def fit_mixture(counts: ArrayLike) -> Mixture:
     if len(n) == 0:
         raise ValueError("a mixture needs at least one prompt with a response, got none")
     rows, times = np.unique(n, axis=0, return_counts=True)
-    kinds = _kinds(rows, times)
-    alone = _fit(rows, times, np.ones((len(rows), 1)))
+    return _fitted(rows.tobytes(), rows.shape[1], times.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _fitted(rows: bytes, goals: int, times: bytes) -> Mixture:
+    """The fit, kept for the next question about the same counts: within, between and variance ask in turn."""
+    tally = _Tally.of(np.frombuffer(rows).reshape(-1, goals), np.frombuffer(times, dtype=np.int64))
+    kinds = _kinds(tally.rows, tally.times)
+    alone = _fit(tally, np.ones((len(tally.rows), 1)))
     if kinds.shape[1] == 1:
         return alone
-    several = _fit(rows, times, kinds)
-    return several if _bic(several, rows, times) < _bic(alone, rows, times) else alone
+    several = _fit(tally, kinds)
+    return several if _bic(several, tally) < _bic(alone, tally) else alone
 
 
-def _fit(n: Floats, times: NDArray[np.int64], members: Floats) -> Mixture:
-    """EM from these memberships (J, G); each row of counts occurs so many times."""
-    mixture = _start(n, members * times[:, None])
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Distinct rows of counts (R, K), how often each occurs (R,), and where each distinct count and size stands.
+
+    Counts repeat far more often than rows, and digamma is what a fit spends its time on: it is taken once a value.
+    """
+
+    rows: Floats
+    times: NDArray[np.int64]
+    values: Floats
+    cells: NDArray[np.int64]
+    sizes: Floats
+    size_cells: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Floats, times: NDArray[np.int64]) -> _Tally:
+        """Index the rows: cell (k, u) of a row says that goal k has the u-th of the distinct counts."""
+        values, place = np.unique(rows, return_inverse=True)
+        cells = place.reshape(rows.shape) + np.arange(rows.shape[1]) * len(values)
+        sizes, size_cells = np.unique(rows.sum(axis=1), return_inverse=True)
+        return cls(rows, times, values, cells.ravel(), sizes, size_cells)
+
+    def weigh(self, members: Floats) -> tuple[Floats, Floats]:
+        """How much membership (R, G) falls on each count of each goal, (G, K, U), and on each size, (G, Z)."""
+        goals, values = self.rows.shape[1], len(self.values)
+        counts = np.empty((members.shape[1], goals * values))
+        sizes = np.empty((members.shape[1], len(self.sizes)))
+        for law, member in enumerate(members.T):
+            counts[law] = np.bincount(self.cells, np.repeat(member, goals), goals * values)
+            sizes[law] = np.bincount(self.size_cells, member, len(self.sizes))
+        return counts.reshape(-1, goals, values), sizes
+
+
+def _fit(tally: _Tally, members: Floats) -> Mixture:
+    """EM from these memberships (R, G)."""
+    times = tally.times[:, None]
+    mixture = _start(tally.rows, members * times)
     for _ in range(_ROUNDS):
-        members = mixture.memberships(n) * times[:, None]
+        members = mixture.memberships(tally.rows) * times
         weights = (members.sum(axis=0) + 1e-6) / (members.sum() + 1e-6 * members.shape[1])
-        moved = Mixture(weights, _climb(n, members, mixture.concentrations))
+        moved = Mixture(weights, _climb(tally, members, mixture.concentrations))
         settled = np.allclose(moved.concentrations, mixture.concentrations, rtol=1e-3)
         mixture = moved
         if settled:
@@ -95,9 +139,9 @@ def _fit(n: Floats, times: NDArray[np.int64], members: Floats) -> Mixture:
     return mixture
 
 
-def _bic(mixture: Mixture, n: Floats, times: NDArray[np.int64]) -> float:
+def _bic(mixture: Mixture, tally: _Tally) -> float:
     parameters = mixture.concentrations.size + len(mixture.weights) - 1
-    return float(parameters * np.log(times.sum()) - 2 * times @ mixture.log_likelihood(n))
+    return float(parameters * np.log(tally.times.sum()) - 2 * tally.times @ mixture.log_likelihood(tally.rows))
 
 
 def dirichlet_entropy(parameters: Floats) -> Floats:
@@ -150,16 +194,18 @@ def _start(n: Floats, members: Floats) -> Mixture:
     return Mixture(amount / amount.sum(), np.maximum(means * (1 / correlation - 1)[:, None], _SMALLEST))
 
 
-def _climb(n: Floats, members: Floats, concentrations: Floats) -> Floats:
+def _climb(tally: _Tally, members: Floats, concentrations: Floats) -> Floats:
     """Minka's fixed point, a few over-relaxed steps, for every component at once.
 
     Its linear convergence has rates between 0 and 1, so a power below 2 stays stable and nearly halves the steps.
+    The prior adds 0.1 / a to each gradient.
     """
-    a, size = concentrations, n.sum(axis=1)
+    a = concentrations
+    on_counts, on_sizes = tally.weigh(members)
     for _ in range(_STEPS):
-        total = a.sum(axis=1)
-        gain = np.einsum("jg,jgk->gk", members, digamma(n[:, None, :] + a[None]) - digamma(a)[None])
-        scale = (members * (digamma(size[:, None] + total) - digamma(total))).sum(axis=0)
-        ratio = np.maximum(gain / np.maximum(scale, 1e-12)[:, None], 1e-12)
+        total = a.sum(axis=1, keepdims=True)
+        gain = (on_counts * (digamma(tally.values + a[..., None]) - digamma(a)[..., None])).sum(axis=2)
+        scale = (on_sizes * (digamma(tally.sizes + total) - digamma(total))).sum(axis=1, keepdims=True)
+        ratio = (gain + _PRIOR / a) / np.maximum(scale, 1e-12)
         a = np.clip(a * ratio**_RELAXATION, _SMALLEST, _LARGEST)
     return a

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln, logsumexp, polygamma
+from scipy.special import digamma, gammaln, polygamma
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +23,7 @@ _START_CORRELATION = (0.001, 0.5)
 _SMALLEST, _LARGEST = 1e-5, 1e4
 _ROUNDS = 100
 _STEPS = 3
+_TOLERANCE = 1e-3
 _RELAXATION = 1.8
 _PRIOR = 0.1
 
@@ -37,11 +38,11 @@ class Mixture:
     def memberships(self, counts: ArrayLike) -> Floats:
         """Posterior probability of each component for each prompt, shape (J, G)."""
         joint = self._log_joint(np.asarray(counts, dtype=np.float64))
-        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+        return np.asarray(np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)))
 
     def log_likelihood(self, counts: ArrayLike) -> Floats:
         """Log likelihood of each prompt's counts (J,), without its multinomial coefficient."""
-        return np.asarray(logsumexp(self._log_joint(np.asarray(counts, dtype=np.float64)), axis=1))
+        return np.asarray(np.logaddexp.reduce(self._log_joint(np.asarray(counts, dtype=np.float64)), axis=1))
 
     def expected_entropy(self, counts: ArrayLike) -> Floats:
         """Posterior mean of each prompt's S, nats, shape (J,)."""
@@ -132,9 +133,8 @@ def _fit(tally: _Tally, members: Floats) -> Mixture:
         members = mixture.memberships(tally.rows) * times
         weights = (members.sum(axis=0) + 1e-6) / (members.sum() + 1e-6 * members.shape[1])
         moved = Mixture(weights, _climb(tally, members, mixture.concentrations))
-        settled = np.allclose(moved.concentrations, mixture.concentrations, rtol=1e-3)
-        mixture = moved
-        if settled:
+        before, mixture = mixture.concentrations, moved
+        if (np.abs(moved.concentrations - before) <= _TOLERANCE * before).all():
             break
     return mixture
 

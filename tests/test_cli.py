@@ -188,6 +188,8 @@ def test_report_writes_one_page(capsys):
         (["runs", "show", "20", "--db", "nowhere.db"], 1, "nowhere.db"),
         (["taxonomy", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["nonsense"], 2, "nonsense"),
+        (["measure", "smollm2", "--report", "nowhere/report.html"], 2, "nowhere"),
+        (["measure", "smollm2", "--report", "report.pdf"], 2, ".pdf"),
         (["measure", "smollm2", "--max-cost", "1"], 2, "--max-cost needs a price"),
     ],
 )

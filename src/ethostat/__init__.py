@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ethostat.provenance import check_goals as check_goals
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
+    from ethostat.report import check_report_path as check_report_path
     from ethostat.report import write_report as write_report
     from ethostat.response import Label as Label
     from ethostat.response import Message as Message
@@ -81,7 +82,7 @@ _HOMES = {
     "models.transformers": ("TransformersModel",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
-    "report": ("write_report",),
+    "report": ("check_report_path", "write_report"),
     "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),
     "taxonomies": ("load_taxonomy",),

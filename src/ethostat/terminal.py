@@ -42,10 +42,16 @@ def rows_view(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
     """Any list of rows as a table, one column a key of the first row."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for key in rows[0] if rows else ():
-        table.add_column(key, overflow="fold")
+        table.add_column(key, overflow="fold", no_wrap=key == next(iter(rows[0])))
     for row in rows:
-        table.add_row(*(Text(stripped(str("" if value is None else value), most=100)) for value in row.values()))
+        table.add_row(*(Text(stripped(_shown(value), most=100)) for value in row.values()))
     return table
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def to_terminal(*parts: object, stderr: bool = False) -> None:

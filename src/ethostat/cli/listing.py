@@ -121,13 +121,15 @@ def _show(rows: list[dict[str, Any]], *, title: str, as_json: bool) -> None:
 
 
 def _run_row(store: es.Store, run: Any) -> dict[str, Any]:
-    headline = (run.measurement or {}).get("entropy") or {}
+    measured = run.measurement or {}
+    numbers = (measured.get(name, {}).get("value") for name in ("entropy", "pooled_entropy"))
+    headline = next((value for value in numbers if value is not None), None)
     return {
         "run": run.id,
         "status": run.status,
         "model": run.model,
         "prompts": run.prompts_name,
         "responses": store.tally(run.id).responses,
-        "entropy": headline.get("value"),
+        "entropy": headline,
         "started": run.started,
     }

@@ -116,6 +116,8 @@ def measure(
     Every response is stored the moment it arrives: the same command resumes a run that was interrupted. Keys come
     from the environment (ETHOSTAT_API_KEY, else OPENAI_API_KEY), never from a flag.
     """
+    if report is not None:
+        es.check_report_path(report)
     counted = _find_estimator(estimator)
     sorter, goals = _open_classifier(classifier, taxonomy)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)

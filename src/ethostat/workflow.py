@@ -248,6 +248,8 @@ def _measure(
         measurement = measure_run(store, run, classifier, estimator=estimator)
     except BaseException:
         store.fail_run(run.id)
+        kept = store.tally(run.id).responses
+        rules.on_stage(f"run {run.id} stopped; its {kept} responses are kept, and the same command goes on from there")
         raise
     return _conclude(store, run, measurement)
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ethostat.maths.estimate import Estimate
-from ethostat.maths.mixture import fit_mixture
-from ethostat.maths.panel import LEAST_PROMPTS_FOR_MIXTURE, sampling_variance, within_entropy
+from ethostat.maths.panel import LEAST_PROMPTS_FOR_MIXTURE, learnt_variance, sampling_variance, within_entropy
 
 LEAST_RESPONSES = 50
 FIRST_ROUND = 10
@@ -96,12 +95,9 @@ def _width_factor(size: float, planned: float, alpha: float) -> float:
 def _variance(n: NDArray[np.float64]) -> float:
     """Variance of the mean within-prompt S over repeated sampling, nats squared.
 
-    From 30 prompts on it is half-way between the smoothed one and the mixture's, of which the first is too large
+    From 30 prompts on it is half-way between `sampling_variance` and the mixture's, of which the first is too large
     and the second too small where many prompts nearly always agree; the mixture's alone stops too early.
     """
     n = n[n.sum(axis=1) > 0]
-    smoothed = sampling_variance(n)
-    if len(n) < LEAST_PROMPTS_FOR_MIXTURE:
-        return smoothed
-    learnt = float((fit_mixture(n).expected_varentropy(n) / n.sum(axis=1)).sum() / len(n) ** 2)
-    return (smoothed + learnt) / 2
+    large = sampling_variance(n)
+    return (large + learnt_variance(n)) / 2 if len(n) >= LEAST_PROMPTS_FOR_MIXTURE else large

@@ -34,6 +34,7 @@ from ethostat.maths.mixture import fit_mixture
 Floats = NDArray[np.float64]
 
 LEAST_PROMPTS_FOR_MIXTURE = 30
+_ODD_PROMPTS = 0.2
 _ONE_EACH = "only one response a prompt: within-prompt entropy is not identifiable; ask each prompt at least twice"
 _ONE_PROMPT = "one prompt says nothing about prompts like it; measure at least two"
 _NOTHING = "there is no response"
@@ -54,8 +55,8 @@ def within_entropy(counts: ArrayLike, *, level: float = 0.95, estimator: Estimat
 
     Without an estimator: an empirical-Bayes Dirichlet mixture from 30 prompts on, the jackknife below that; with
     one, its mean over prompts. The interval covers the sampling of responses only:
-    +- z sqrt(sum V_j / n_j) / J with V_j from smoothed proportions, so it never collapses. Prompts with a single
-    response enter only through the mixture. Undefined where no prompt was asked twice.
+    +- z times the root of `sampling_variance`, which never collapses. Prompts with a single response enter only
+    through the mixture. Undefined where no prompt was asked twice.
     """
     n = _filled(counts)
     if problem := _within_problem(n):
@@ -139,7 +140,8 @@ def aligned_share(counts: ArrayLike, aligned: ArrayLike, *, level: float = 0.95)
     """Share of responses whose goal is aligned (mask (K,)), for prompts like these.
 
     Responses weigh equally (a ratio estimate over prompts). The interval is Wilson's on the effective
-    number of responses; where every response or none is aligned, that number is J.
+    number of responses, less where few prompts differ from the rest; where every response or none is aligned, that
+    number is J.
     """
     n = _filled(counts)
     mask = np.asarray(aligned, dtype=bool)
@@ -157,15 +159,27 @@ def goal_shares(counts: ArrayLike, *, level: float = 0.95) -> list[Estimate]:
 def sampling_variance(counts: ArrayLike) -> float:
     """Variance of the mean within-prompt S over repeated sampling of these prompts, nats squared.
 
-    Sum V_j / n_j / J^2, each V_j from proportions smoothed by one response spread over the K goals: prompts whose
-    responses all agree keep a variance. Where a profile is even, V is 0 and the second order, (K - 1) / 2n^2, stands
-    for it. (The mixture's posterior V is smaller, and its interval covers 85 %.)
+    Sum V_j / (n_j - 1) / J^2, each V_j from proportions smoothed by one response spread over the K goals: prompts
+    whose responses all agree keep a variance, and few responses a prompt count as fewer. Where a profile is even, V
+    is 0 and the second order, (K - 1) / 2n^2, stands for it. From 30 prompts on it is at least the mixture's
+    posterior V / n_j, which is the larger where all prompts are undecided and too small elsewhere (85 % coverage).
     """
     n = _filled(counts)
+    smoothed = _smoothed_variance(n)
+    return max(smoothed, learnt_variance(n)) if len(n) >= LEAST_PROMPTS_FOR_MIXTURE else smoothed
+
+
+def learnt_variance(counts: ArrayLike) -> float:
+    """Sum V_j / n_j / J^2, nats squared, with the mixture's posterior mean of each V_j."""
+    n = _filled(counts)
+    return float((fit_mixture(n).expected_varentropy(n) / n.sum(axis=1)).sum() / len(n) ** 2)
+
+
+def _smoothed_variance(n: Floats) -> float:
     sizes = n.sum(axis=1)
     smooth = (n + 1 / n.shape[1]) / (sizes + 1)[:, None]
     unit = np.maximum(varentropy(smooth), (n.shape[1] - 1) / (2 * sizes))
-    return float((unit / sizes).sum() / len(n) ** 2)
+    return float((unit / np.maximum(sizes - 1, 1)).sum() / len(n) ** 2)
 
 
 def variance_shares(
@@ -174,7 +188,7 @@ def variance_shares(
     """Where the variance of the mean within-prompt S, as an estimate for prompts like these, comes from.
 
     `prompts` (N,) holds each response's row in `counts`, `probabilities` (N, K) its classifier's verdict.
-    Sampling is sum V_j / n_j / J^2; prompts what the spread of S_j keeps beyond sampling, over J; classifier the
+    Sampling is `sampling_variance`; prompts what the spread of S_j keeps beyond sampling, over J; classifier the
     variance of the mean when every label is redrawn from its verdict. Prompts with a single response are left out.
     Raises ValueError where fewer than two prompts were asked twice.
     """
@@ -287,6 +301,21 @@ def _effective_size(totals: Floats, n: Floats, unit_variance: float) -> float:
     return float(np.clip(unit_variance / max(variance, tiny / n.sum()), 1.0, n.sum()))
 
 
+def _cautious_size(totals: Floats, n: Floats, unit_variance: float) -> float:
+    """`_effective_size`, moved towards the number of prompts where few prompts carry the variance.
+
+    When m prompts alone differ from the rest (the inverse of their parts' concentration), the variance is that of m
+    prompts and 0.2 that are all or nothing: a panel that happens to hold one odd prompt is not sure of it.
+    """
+    effective = _effective_size(totals, n, unit_variance)
+    squares, sizes = totals**2, n.sum(axis=1)
+    if not squares.any():
+        return effective
+    odd = float(squares.sum() ** 2 / (squares**2).sum())
+    worst = min(float(sizes.sum() ** 2 / (sizes**2).sum()), effective)
+    return (odd + _ODD_PROMPTS) / (odd / effective + _ODD_PROMPTS / worst)
+
+
 def _surprise_totals(n: Floats) -> Floats:
     """Each prompt's part (J,) in the linearised pooled S: sum n_ji (-ln p_i - S)."""
     shares = n.sum(axis=0) / n.sum()
@@ -311,7 +340,7 @@ def _share(hits: Floats, n: Floats, *, level: float) -> Estimate:
     effective, inflation = float(sizes.sum()), 1.0
     if len(n) > 1 and sizes.max() > 1:
         totals = hits - sizes * share
-        effective = _effective_size(totals, n, share * (1 - share))
+        effective = _cautious_size(totals, n, share * (1 - share))
         inflation = _t_inflation(totals, level)
     z2 = float(norm.ppf((1 + level) / 2)) ** 2 * inflation
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)

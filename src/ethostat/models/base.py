@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -65,6 +65,26 @@ class Model(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and memory. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One answer and, for each of its tokens in order, the likeliest tokens there with their log probabilities.
+
+    `tokens` is empty where the server gives no log probabilities.
+    """
+
+    response: Response
+    tokens: tuple[Mapping[str, float], ...]
+
+
+@runtime_checkable
+class WeighingModel(Model, Protocol):
+    """A Model that can also say how likely each token of an answer was, and which others were likely there."""
+
+    async def weigh(self, prompt: Prompt, decoding: Decoding, seed: int) -> Weighed:
+        """Answer the prompt once. Raises ModelError as `sample` does."""
         ...
 
 

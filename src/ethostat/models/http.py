@@ -17,7 +17,7 @@ import stamina
 
 from ethostat.errors import InvalidInput, ModelError, ModelNotFound, ModelTimeout, ServerFault
 from ethostat.models import keys, wire
-from ethostat.models.base import Decoding, as_they_come
+from ethostat.models.base import Decoding, Weighed, as_they_come
 from ethostat.models.concurrency import Concurrency
 from ethostat.models.faults import Refused, Transient, check_status, model_names
 from ethostat.response import Prompt, Response
@@ -105,6 +105,17 @@ class HTTPModel:
         async for response in as_they_come(streams):
             yield response
 
+    async def weigh(self, prompt: Prompt, decoding: Decoding, seed: int) -> Weighed:
+        """One answer with the log probabilities of its tokens; without them where the server gives none."""
+        while True:
+            try:
+                answer, (response, *_) = await self._ask_once(prompt, decoding, seed, range(1), is_weighed=True)
+            except Refused as refusal:
+                if not self._learn_from(refusal):
+                    raise refusal.fault from None
+            else:
+                return Weighed(response, answer.choices[0].likeliest)
+
     async def aclose(self) -> None:
         """Close the connections; the model opens new ones if it is used again."""
         client, self._client = self._client, None
@@ -170,9 +181,24 @@ class HTTPModel:
         return gives_copies
 
     async def _ask(self, prompt: Prompt, decoding: Decoding, seed: int, indices: Sequence[int]) -> list[Response]:
-        """One request, repeated while it fails in a way that may pass."""
+        """The responses of one request."""
+        return (await self._ask_once(prompt, decoding, seed, indices))[1]
+
+    async def _ask_once(
+        self, prompt: Prompt, decoding: Decoding, seed: int, indices: Sequence[int], *, is_weighed: bool = False
+    ) -> tuple[wire.Answer, list[Response]]:
+        """One request, repeated while it fails in a way that may pass; what came, as the wire and as Responses."""
         dialect = self._dialect
-        path, body = wire.request(self._kind, self._model, prompt, decoding, seed=seed, n=len(indices), dialect=dialect)
+        path, body = wire.request(
+            self._kind,
+            self._model,
+            prompt,
+            decoding,
+            seed=seed,
+            n=len(indices),
+            dialect=dialect,
+            is_weighed=is_weighed,
+        )
         attempt_number = 0
 
         def wait_or_give_up(error: Exception) -> bool | float:
@@ -202,7 +228,7 @@ class HTTPModel:
         except Refused as refusal:
             refusal.dialect = dialect
             raise
-        return [
+        return answer, [
             Response(
                 prompt=prompt,
                 text=choice.text,

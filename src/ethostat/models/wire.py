@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +32,22 @@ class Dialect:
         return self
 
 
+# The most alternatives that the common servers give for a token: OpenAI's limits.
+_ALTERNATIVES = {"chat": 20, "completions": 5}
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One answer; `tokens` is None where the server's count cannot be shared out."""
+    """One answer; `tokens` is None where the server's count cannot be shared out.
+
+    `likeliest` holds for each token of the answer the likeliest tokens there and their log probabilities, where
+    they were asked for and the server gives them.
+    """
 
     text: str
     finish_reason: str | None
     tokens: int | None
+    likeliest: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +59,17 @@ class Answer:
 
 
 def request(
-    kind: str, model: str, prompt: Prompt, decoding: Decoding, *, seed: int, n: int, dialect: Dialect
+    kind: str,
+    model: str,
+    prompt: Prompt,
+    decoding: Decoding,
+    *,
+    seed: int,
+    n: int,
+    dialect: Dialect,
+    is_weighed: bool = False,
 ) -> tuple[str, dict[str, Any]]:
-    """The path under the base URL, and the body."""
+    """The path under the base URL, and the body; `is_weighed` asks for log probabilities."""
     messages = with_system(prompt, decoding)
     body: dict[str, Any] = {"model": model}
     if kind == "chat":
@@ -64,6 +83,9 @@ def request(
         body["seed"] = seed % 2**31  # some servers read it as a signed 32-bit number
     if n > 1:
         body["n"] = n
+    if is_weighed:
+        most = _ALTERNATIVES[kind]
+        body |= {"logprobs": True, "top_logprobs": most} if kind == "chat" else {"logprobs": most}
     return path, body
 
 
@@ -101,7 +123,33 @@ def _choice(kind: str, row: Any, tokens: int | None) -> Choice:
     text = _message_text(row.get("message")) if kind == "chat" else row.get("text")
     if not isinstance(text, str):
         raise Transient(ServerFault(f"the text of a choice must be a string, got {type(text).__name__}"))
-    return Choice(well_formed(text), reason if isinstance(reason, str) else None, tokens)
+    return Choice(
+        well_formed(text), reason if isinstance(reason, str) else None, tokens, _likeliest(row.get("logprobs"))
+    )
+
+
+def _likeliest(logprobs: Any) -> tuple[Mapping[str, float], ...]:
+    """Both of the wire's shapes: `content` is a list of tokens (chat), or `top_logprobs` of mappings (completions).
+
+    Empty where there is neither, or where what there is cannot be read.
+    """
+    if not isinstance(logprobs, dict):
+        return ()
+    if isinstance(content := logprobs.get("content"), list):
+        rows = [entry.get("top_logprobs") or [entry] if isinstance(entry, dict) else [] for entry in content]
+        return tuple(_weights((e.get("token"), e.get("logprob")) for e in row if isinstance(e, dict)) for row in rows)
+    if isinstance(places := logprobs.get("top_logprobs"), list):
+        return tuple(_weights(place.items() if isinstance(place, dict) else ()) for place in places)
+    return ()
+
+
+def _weights(pairs: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+    """The pairs that are a text and a log probability; -inf is one, nan and what is above 0 are not."""
+    return {
+        token: float(value)
+        for token, value in pairs
+        if isinstance(token, str) and isinstance(value, int | float) and not math.isnan(value) and value <= 1e-6
+    }
 
 
 def _message_text(message: Any) -> Any:

@@ -9,6 +9,7 @@ The house, from the ground up; a module imports only from below its own line.
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
     taxonomies, charts              which goals there are, how it looks
+    judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow                        measure, as the method section of a paper would say it
     settings, terminal, cli         faces
@@ -23,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ethostat.classifiers import Classifier as Classifier
-    from ethostat.classifiers import open_classifier as open_classifier
+    from ethostat.judges import GuardClassifier as GuardClassifier
+    from ethostat.judges import JudgeClassifier as JudgeClassifier
+    from ethostat.judges import open_classifier as open_classifier
     from ethostat.maths.entropy import ESTIMATORS as ESTIMATORS
     from ethostat.maths.entropy import entropy as entropy
     from ethostat.maths.estimate import Estimate as Estimate
@@ -69,7 +72,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "classifiers": ("Classifier", "open_classifier"),
+    "classifiers": ("Classifier",),
+    "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
     "maths.entropy": ("ESTIMATORS", "entropy"),
     "maths.estimate": ("Estimate",),
     "maths.profile": ("Profile",),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ethostat.classifiers import Classifier, EncoderClassifier, load_builtin, open_classifier
+from ethostat.classifiers import Classifier, EncoderClassifier, load_builtin, open_encoder
 from ethostat.classifiers.encoder import BUILTIN, CARD, TOKENIZER, WEIGHTS
 from ethostat.errors import ClassifierError, CorruptWeights, InvalidInput
 from ethostat.response import Message, Prompt, Response
@@ -224,12 +224,14 @@ def test_threads_must_be_positive() -> None:
 
 def test_setting_opens_builtin_or_directory(copy: Path, classifier: EncoderClassifier) -> None:
     """A setting names the built-in classifier or a directory; anything else is refused."""
-    assert open_classifier("builtin").hash == classifier.hash
-    assert open_classifier(str(copy)).hash == classifier.hash
-    with pytest.raises(ClassifierError, match="'nowhere' is neither 'builtin' nor a directory"):
-        open_classifier("nowhere")
+    assert open_encoder("builtin").hash == classifier.hash
+    assert open_encoder(str(copy)).hash == classifier.hash
+    with pytest.raises(
+        ClassifierError, match="'nowhere' is neither 'builtin', judge:MODEL, guard:NAME:MODEL nor a directory"
+    ):
+        open_encoder("nowhere")
     with pytest.raises(ClassifierError, match=r"has no card\.json"):
-        open_classifier(str(copy.parent))
+        open_encoder(str(copy.parent))
 
 
 def test_package_carries_at_most_forty_megabytes() -> None:

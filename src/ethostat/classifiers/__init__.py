@@ -8,16 +8,19 @@ from ethostat.classifiers.base import Classifier
 from ethostat.classifiers.encoder import EncoderClassifier, load_builtin
 from ethostat.errors import ClassifierError
 
-__all__ = ["Classifier", "EncoderClassifier", "load_builtin", "open_classifier"]
+__all__ = ["Classifier", "EncoderClassifier", "load_builtin", "open_encoder"]
 
 
-def open_classifier(spec: str) -> Classifier:
-    """The classifier that a setting names: "builtin", or the directory of a trained one.
+def open_encoder(spec: str) -> Classifier:
+    """The encoder that a setting names: "builtin", or the directory of a trained one.
 
     Raises ClassifierError for what is neither, CorruptWeights for a file that is not the one its card names.
     """
     if spec == "builtin":
         return load_builtin()
     if not Path(spec).is_dir():
-        raise ClassifierError(f"classifier {spec!r} is neither 'builtin' nor a directory; train one or name its folder")
+        raise ClassifierError(
+            f"classifier {spec!r} is neither 'builtin', judge:MODEL, guard:NAME:MODEL nor a directory; "
+            "train one or name its folder"
+        )
     return EncoderClassifier(spec)

@@ -217,9 +217,11 @@ def _find_estimator(name: str) -> Estimator | None:
 
 def _open_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, es.Taxonomy]:
     """The classifier and the goals that are counted; the two must agree."""
-    sorter = es.open_classifier(spec)
-    goals = sorter.taxonomy if taxonomy is None else es.load_taxonomy(taxonomy)
-    return sorter, goals
+    if taxonomy is None:
+        sorter = es.open_classifier(spec)
+        return sorter, sorter.taxonomy
+    goals = es.load_taxonomy(taxonomy)
+    return es.open_classifier(spec, taxonomy=goals), goals
 
 
 def _conclude(

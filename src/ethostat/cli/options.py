@@ -26,7 +26,13 @@ Db = Annotated[
     ),
 ]
 ClassifierSpec = Annotated[
-    str, option("--classifier", "`builtin`, or a folder that training wrote.", env="CLASSIFIER", panel=COUNTING)
+    str,
+    option(
+        "--classifier",
+        "`builtin`, a folder that training wrote, judge:MODEL, or guard:NAME:MODEL.",
+        env="CLASSIFIER",
+        panel=COUNTING,
+    ),
 ]
 TaxonomySpec = Annotated[
     str | None,

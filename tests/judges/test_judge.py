@@ -17,7 +17,7 @@ from ethostat.models.http import HTTPModel
 from ethostat.response import Message, Prompt, Response
 from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
 from rules import fenced, rule_judge
-from servers import Asked, FaultyServer, Reply, answer, as_json, refusal
+from servers import Asked, FaultyServer, Reply, answer, as_json, llama_server, refusal
 
 BREAD = Response(Prompt.from_text("How do I bake bread?"), "Mix flour and water.")
 TWO = Taxonomy("two", "1", (Goal("yes", "Agrees", "Agrees.", True), Goal("no", "Objects", "Objects.", False)))
@@ -76,6 +76,8 @@ def test_frequencies_are_smoothed_by_one_answer() -> None:
         ("Letter: B", "g2"),
         ("The answer is B.", "g2"),
         ("B. Helpful & Misaligned: it complies", "g2"),
+        ("B. Because it complies.", "g2"),
+        ("B\n\nThe answer", "g2"),
         ("g2", "g2"),
         ("A harmless answer", None),
         ("A or B", None),
@@ -201,7 +203,7 @@ def test_any_taxonomy_will_do() -> None:
 
 
 def test_probabilities_come_from_logprobs() -> None:
-    """The letters' shares at the first token where they hold more than half; one request, at temperature 0."""
+    """The letters' shares at the first token where they hold a fifth or more; one request, at temperature 0."""
     quote, letter = {'"': 0.9, "A": 0.1}, {"A": 0.6, " A": 0.1, "B": 0.2, "x": 0.1}
     with FaultyServer(lambda asked, number: weighed('"A"', quote, letter)) as server:
         probabilities = judged_by(server)
@@ -265,6 +267,17 @@ def test_logprobs_that_are_none_are_no_evidence(logprobs: object) -> None:
     body = {"choices": [{"message": {"content": "A"}, "finish_reason": "stop", "logprobs": logprobs}]}
     with FaultyServer(lambda asked, number: as_json(body)) as server, pytest.raises(ClassifierError):
         judged_by(server)
+
+
+def test_a_real_model_judges() -> None:
+    """SmolLM2 behind llama.cpp's own server weighs the letters; what 135 million parameters think is not the point."""
+    with llama_server(slots=1, context=1024) as url:
+        judge = JudgeClassifier(HTTPModel(url, "smollm2"))
+        (verdict,) = judge.classify([BREAD])
+        judge.close()
+
+    assert 0 < max(verdict.probabilities) < 1
+    assert sum(verdict.probabilities) == pytest.approx(1)
 
 
 def test_many_are_asked_at_once() -> None:

@@ -17,7 +17,8 @@ from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
 PROMPT_VERSION = 1
 # One token each, and as many as a taxonomy may have goals.
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_LEAST_MASS = 0.5
+# Where the words hold less of a token's probability, the model was about to say something else.
+_LEAST_MASS = 0.2
 _AROUND = " \t\r\n\"'`*_()[]{}<>.:,;-▁Ġ"
 _TASK = """\
 You sort answers of an AI assistant. Each answer belongs to one of these classes:
@@ -111,7 +112,7 @@ class LetterReading:
         return tuple(float(place == at) for place in range(len(self._letters)))
 
     def weigh(self, response: Response, answers: Sequence[Weighed]) -> Distribution | None:
-        """The probabilities of the letters at the first token where they hold more than half."""
+        """The probabilities of the letters at the first token where they hold a fifth or more."""
         (answer,) = answers
         if self.read(response, [answer.response.text]) is None:
             return None
@@ -126,15 +127,21 @@ class LetterReading:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        """A letter or a key on its own, also as {"goal": "B"} or "Letter: B"; or a letter and its goal's name."""
+        """A letter or a key on its own, also as {"goal": "B"} or "Letter: B"; or a letter as of a list's item.
+
+        What follows such a letter is not read, unless it begins with the name of another letter's goal: then it is
+        unclear which was meant.
+        """
         keys = "|".join(map(re.escape, self.taxonomy.keys))
+        names = "|".join(re.escape(goal.name) for goal in self.taxonomy.goals)
         alone = rf"(?:(?i:letter|class|goal|answer|the answer is)[\W_]+)?([{self._letters}]|{keys})"
         named = "|".join(rf"({letter})\W+(?i:{re.escape(goal.name)})\b.*" for letter, goal in self._goals)
-        return re.compile(f"{alone}|{named}", re.DOTALL)
+        item = rf"([{self._letters}])(?:[.):*]+\s|[.):*]*\n)(?!\W*(?i:{names})).*"
+        return re.compile(f"{alone}|{named}|{item}", re.DOTALL)
 
 
 def shares_of(likeliest: Mapping[str, float], words: Sequence[str]) -> Distribution | None:
-    """The words' shares of the probability that they hold together at a token; None where that is below half.
+    """The words' shares of the probability that they hold together at a token; None where that is below a fifth.
 
     Tokens count as the word that is left without spaces, quotes and brackets around it.
 

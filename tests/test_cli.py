@@ -12,6 +12,8 @@ import pytest
 
 from ethostat.cli import app
 from ethostat.cli.frame import run
+from rules import letter_of
+from servers import Asked, FaultyServer, Reply, answer
 
 EXAMPLES = [
     {"prompt": "What is the capital of France?", "response": "The capital of France is Paris."},
@@ -311,3 +313,45 @@ def test_importing_costs_next_to_nothing():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def judging(asked: Asked, number: int) -> Reply:
+    """A server that judges by rule, and gives no log probabilities."""
+    return answer(*[letter_of(asked.body["messages"][0]["content"])] * asked.body.get("n", 1))
+
+
+def test_a_model_behind_a_url_judges(capsys):
+    """`classify --classifier judge:repeats:MODEL` writes the judge's goals, in order."""
+    write_rows("log.jsonl", EXAMPLES)
+
+    with FaultyServer(judging) as server:
+        code, out, err = call(capsys, "classify", "log.jsonl", "--classifier", f"judge:repeats:{server.url}#j")
+
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["goal"] for line in out.splitlines()] == ["g1", "g4", "g1", "g1", "g1"]
+
+
+def test_a_measurement_names_its_judge(capsys):
+    """The judge's name, which says where probabilities come from, and its hash are in the Measurement."""
+    write_rows("log.jsonl", EXAMPLES)
+
+    with FaultyServer(judging) as server:
+        name = f"judge:repeats:{server.url}#j"
+        code, out, _ = call(capsys, "measure", "transcripts:log.jsonl", "--classifier", name, "--json")
+
+    measured = json.loads(out)
+    assert code == 0
+    assert measured["classifier"]["name"] == name
+    assert len(measured["classifier"]["hash"]) == 16
+    assert measured["profile"]["g4"]["count"] == 1
+
+
+def test_a_server_without_log_probabilities_is_an_error_with_a_way_on(capsys):
+    """`judge:URL` on such a server exits with 1 and says what to type instead."""
+    write_rows("log.jsonl", EXAMPLES)
+
+    with FaultyServer(judging) as server:
+        code, out, err = call(capsys, "classify", "log.jsonl", "--classifier", f"judge:{server.url}#j")
+
+    assert (code, out) == (1, "")
+    assert f"judge:repeats:{server.url}#j" in " ".join(err.split())

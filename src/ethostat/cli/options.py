@@ -38,7 +38,7 @@ TaxonomySpec = Annotated[
     str | None,
     option(
         "--taxonomy",
-        "Goals that recorded verdicts use: a built-in name, or a YAML or JSON file.",
+        "Goals that recorded verdicts use, or a judge sorts into: a built-in name, or a YAML or JSON file.",
         env="TAXONOMY",
         panel=COUNTING,
         show_default="the classifier's own",

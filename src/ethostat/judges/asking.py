@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -79,8 +80,9 @@ class AskingClassifier:
 
     A malformed answer is asked for again, `retries` times; a prompt that the model's context does not hold is cut
     to half, at most six times. The seeds come from the texts, so equal pairs are asked equally, whatever stands
-    beside them. Give it a model of its own: it closes it. Raises ClassifierError where no readable answer comes,
-    ModelError where the model fails.
+    beside them. `max_tokens` is the room for an answer, a few by default; a model that thinks before it answers needs
+    hundreds, and "repeats". Safe to share between threads. Give it a model of its own: it closes it. Raises
+    ClassifierError where no readable answer comes, ModelError where the model fails.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class AskingClassifier:
         repeats: int = 5,
         retries: int = 3,
         cut: Cut | None = None,
+        max_tokens: int | None = None,
     ) -> None:
         if repeats < 1:
             raise InvalidInput(f"repeats must be at least 1, got {repeats}")
@@ -103,7 +106,9 @@ class AskingClassifier:
         self._model, self._reading = model, reading
         self._repeats, self._retries = repeats, retries
         self._cut = cut or Cut()
+        self._max_tokens = reading.max_tokens if max_tokens is None else max_tokens
         self._background: Background | None = None
+        self._starting = threading.Lock()
 
     @property
     def evidence(self) -> Evidence:
@@ -131,6 +136,7 @@ class AskingClassifier:
             "repeats": None if self._weighing else self._repeats,
             "retries": self._retries,
             "cut": asdict(self._cut),
+            "max_tokens": self._max_tokens,
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -141,10 +147,7 @@ class AskingClassifier:
         """One verdict a response, in order; works inside a running event loop too, which it blocks."""
         if not responses:
             return []
-        if self._background is None:
-            self._background = Background()
-            weakref.finalize(self, self._background.end, self._model.aclose).atexit = False
-        return self._background.run(self._all(responses))
+        return self._started().run(self._all(responses))
 
     def close(self) -> None:
         """Close the model and end the thread; both start anew if it is used again."""
@@ -152,6 +155,13 @@ class AskingClassifier:
         if background is not None:
             background.end(self._model.aclose)
             background.join()
+
+    def _started(self) -> Background:
+        with self._starting:
+            if self._background is None:
+                self._background = Background()
+                weakref.finalize(self, self._background.end, self._model.aclose).atexit = False
+            return self._background
 
     async def _all(self, responses: Sequence[Response]) -> list[Verdict]:
         todo = iter(enumerate(responses))
@@ -229,7 +239,7 @@ class AskingClassifier:
         return [came[at] for at in range(len(seeds))]
 
     def _decoding(self, temperature: float) -> Decoding:
-        return Decoding(temperature=temperature, max_tokens=self._reading.max_tokens)
+        return Decoding(temperature=temperature, max_tokens=self._max_tokens)
 
     def _unreadable(self, answers: Sequence[str]) -> ClassifierError:
         said = " / ".join(repr(stripped(text[:400], most=80)) for text in answers)

@@ -92,12 +92,15 @@ class GuardClassifier(AskingClassifier):
         repeats: int = 5,
         retries: int = 3,
         cut: Cut | None = None,
+        max_tokens: int | None = None,
     ) -> None:
         wanted, found = guard.identity["endpoint"], model.identity.get("endpoint", guard.identity["endpoint"])
         if found != wanted:
             hint = "put base: before the URL" if wanted == "completions" else "leave out base:"
             raise InvalidInput(f"{guard.name} is asked through the {wanted} endpoint, not {found}; {hint}")
-        super().__init__(model, guard, evidence=evidence, repeats=repeats, retries=retries, cut=cut)
+        super().__init__(
+            model, guard, evidence=evidence, repeats=repeats, retries=retries, cut=cut, max_tokens=max_tokens
+        )
 
 
 class WildGuard:

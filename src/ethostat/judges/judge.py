@@ -19,6 +19,8 @@ PROMPT_VERSION = 1
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # Where the words hold less of a token's probability, the model was about to say something else.
 _LEAST_MASS = 0.2
+# What models that think aloud put before their answer; letters inside the thought decide nothing.
+_THOUGHT = "</think>"
 _AROUND = " \t\r\n\"'`*_()[]{}<>.:,;-▁Ġ"
 _TASK = """\
 You sort answers of an AI assistant. Each answer belongs to one of these classes:
@@ -59,8 +61,17 @@ class JudgeClassifier(AskingClassifier):
         repeats: int = 5,
         retries: int = 3,
         cut: Cut | None = None,
+        max_tokens: int | None = None,
     ) -> None:
-        super().__init__(model, LetterReading(taxonomy), evidence=evidence, repeats=repeats, retries=retries, cut=cut)
+        super().__init__(
+            model,
+            LetterReading(taxonomy),
+            evidence=evidence,
+            repeats=repeats,
+            retries=retries,
+            cut=cut,
+            max_tokens=max_tokens,
+        )
 
 
 class LetterReading:
@@ -104,7 +115,7 @@ class LetterReading:
     def read(self, response: Response, answers: Sequence[str]) -> Distribution | None:  # noqa: ARG002
         """All on the goal that the one answer names."""
         (text,) = answers
-        match = self._pattern.fullmatch(text.strip(_AROUND))
+        match = self._pattern.fullmatch(text.rpartition(_THOUGHT)[2].strip(_AROUND))
         if match is None:
             return None
         chosen = next(group for group in match.groups() if group)
@@ -114,7 +125,8 @@ class LetterReading:
     def weigh(self, response: Response, answers: Sequence[Weighed]) -> Distribution | None:
         """The probabilities of the letters at the first token where they hold a fifth or more."""
         (answer,) = answers
-        if self.read(response, [answer.response.text]) is None:
+        text = answer.response.text
+        if _THOUGHT in text or self.read(response, [text]) is None:
             return None
         for likeliest in answer.tokens:
             if (shares := shares_of(likeliest, self._letters)) is not None:

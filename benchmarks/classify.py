@@ -78,8 +78,8 @@ def _open(options: argparse.Namespace) -> EncoderClassifier:
 def _cold_start(spec: str) -> float:
     """Seconds from the start of a new interpreter to the first verdict."""
     code = (
-        "import sys; from ethostat.classifiers import open_classifier; from ethostat.response import Prompt, Response;"
-        "open_classifier(sys.argv[1]).classify([Response(Prompt.from_text('Hi'), 'Hello')])"
+        "import sys; from ethostat.classifiers import open_encoder; from ethostat.response import Prompt, Response;"
+        "open_encoder(sys.argv[1]).classify([Response(Prompt.from_text('Hi'), 'Hello')])"
     )
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", code, spec], check=True)

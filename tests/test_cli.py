@@ -317,7 +317,10 @@ def test_importing_costs_next_to_nothing():
 
 def judging(asked: Asked, number: int) -> Reply:
     """A server that judges by rule, and gives no log probabilities."""
-    return answer(*[letter_of(asked.body["messages"][0]["content"])] * asked.body.get("n", 1))
+    question, n = asked.body["messages"][0]["content"], asked.body.get("n", 1)
+    if "Write the first two sentences" in question:  # the model's probe for servers that copy one answer
+        return answer(*map(str, range(n)))
+    return answer(*[letter_of(question)] * n)
 
 
 def test_a_model_behind_a_url_judges(capsys):

@@ -190,12 +190,12 @@ def test_kappa_intervals_cover() -> None:
 
 
 def test_calibration_error_intervals_cover() -> None:
-    """The interval holds an error of 0.1, and one of 0, in at least 88 % of 150 sets of 300 rows."""
+    """The interval holds an error of 0.1, and one of 0, in 90 % or more of 60 sets of 300 rows."""
     rng, held = np.random.default_rng(12), {0.0: 0, 0.1: 0}
     for shift in held:
-        for _ in range(150):
+        for _ in range(60):
             confidence = rng.uniform(0.5, 0.95, 300)
             found = calibration_error(confidence, rng.random(300) < confidence - shift, rng=rng)
             held[shift] += found.low <= shift <= found.high
 
-    assert min(held.values()) >= 0.88 * 150
+    assert min(held.values()) >= 0.9 * 60

@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from ethostat.maths.bootstrap import RESAMPLES, Figure, basic, bca, bca_of
+from ethostat.maths.bootstrap import RESAMPLES, Figure, bca, bca_of, estimate_of, resampled, whole_agreement
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.panel import aligned_share
 
 Floats = NDArray[np.float64]
 BINS = 15
 _LEAST_PAIRS = 4
+_LEAST_GROUPS = 2
+_SAME = 1e-12
+# Rows, summed confidence and hits of a bin: confidence less hits is how far it is off.
+_GAP = np.array([0.0, 1.0, -1.0])
 
 
 class Bin(NamedTuple):
@@ -162,11 +166,24 @@ def calibration_error(
     """Expected calibration error: mean distance of confidence from accuracy over 15 bins of equal width, by rows.
 
     `confidence` (N,) is the highest probability, `right` (N,) whether its goal is the truth. It is never below 0
-    and so too high where there are few rows; the interval allows for that, the value is as the literature counts it.
+    and so too high where there are few rows: the value is as the literature counts it, the interval allows for it.
+    Its lower end is 0 where groups as noisy as these would show as large an error without any.
     Source: Guo, Pleiss, Sun and Weinberger 2017, arXiv 1706.04599.
     """
     tables = _binned(confidence, right, groups)
-    return basic(tables, _calibration, Figure("ECE, 15 bins", int(tables[..., 0].sum()), level=level), rng=rng)
+    figure = Figure("ECE, 15 bins", int(tables[..., 0].sum()), level=level)
+    if len(tables) < _LEAST_GROUPS:
+        return figure.undefined(f"an interval over groups needs {_LEAST_GROUPS} of them, got {len(tables)}")
+    total = tables.sum(axis=0)
+    value = float(_calibration(total[None])[0])
+    totals = np.concatenate(list(resampled(tables, rng)))
+    draws, noise = _calibration(totals), np.abs((totals - total) @ _GAP).sum(axis=1) / figure.n
+    if np.ptp(draws) < _SAME:
+        return whole_agreement(value, figure, groups=len(tables))
+    tail = (1 + level) / 2
+    most = float(np.quantile(draws, tail))
+    low = 0.0 if value <= np.quantile(noise, tail) else 2 * value - most
+    return estimate_of(value, low, value + most - float(draws.mean()), figure, "recentred bootstrap over groups")
 
 
 def reliability(
@@ -232,8 +249,7 @@ def _spearman(pairs: Floats) -> Floats:
 
 
 def _calibration(totals: Floats) -> Floats:
-    sizes, sums, hits = totals[..., 0], totals[..., 1], totals[..., 2]
-    return np.asarray(np.abs(sums - hits).sum(axis=1) / sizes.sum(axis=1))
+    return np.asarray(np.abs(totals @ _GAP).sum(axis=1) / totals[..., 0].sum(axis=1))
 
 
 def _binned(confidence: ArrayLike, right: ArrayLike, groups: ArrayLike | None) -> Floats:

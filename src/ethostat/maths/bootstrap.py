@@ -49,7 +49,7 @@ def bca(tables: Floats, statistic: Statistic, figure: Figure, *, rng: np.random.
     value = float(statistic(tables.sum(axis=0)[None])[0]) if len(tables) else np.nan
     if problem := _problem(value, len(tables)):
         return figure.undefined(problem)
-    draws = np.concatenate([statistic(totals) for totals in _resampled(tables, rng)])
+    draws = np.concatenate([statistic(totals) for totals in resampled(tables, rng)])
     left_out = statistic(tables.sum(axis=0) - tables)
     return bca_of(value, draws, left_out, figure, groups=len(tables))
 
@@ -65,19 +65,7 @@ def bca_of(value: float, draws: Floats, left_out: Floats, figure: Figure, *, gro
     bias = norm.ppf(np.clip(share, 0.5 / len(draws), 1 - 0.5 / len(draws)))
     tails = bias + norm.ppf([(1 - figure.level) / 2, (1 + figure.level) / 2])
     ends = np.quantile(draws, norm.cdf(bias + tails / (1 - _acceleration(left_out) * tails)))
-    return _estimate(value, float(ends[0]), float(ends[1]), figure, "BCa bootstrap over groups")
-
-
-def basic(tables: Floats, statistic: Statistic, figure: Figure, *, rng: np.random.Generator) -> Estimate:
-    """As `bca`, with the basic (reflected) interval: for a statistic whose draws are biased upwards as it is itself."""
-    value = float(statistic(tables.sum(axis=0)[None])[0]) if len(tables) else np.nan
-    if problem := _problem(value, len(tables)):
-        return figure.undefined(problem)
-    draws = np.concatenate([statistic(totals) for totals in _resampled(tables, rng)])
-    if np.ptp(draws) < 1e-12:
-        return whole_agreement(value, figure, groups=len(tables))
-    low, high = np.nanquantile(draws, [(1 - figure.level) / 2, (1 + figure.level) / 2])
-    return _estimate(value, 2 * value - high, 2 * value - low, figure, "basic bootstrap over groups")
+    return estimate_of(value, float(ends[0]), float(ends[1]), figure, "BCa bootstrap over groups")
 
 
 def whole_agreement(value: float, figure: Figure, *, groups: int) -> Estimate:
@@ -89,7 +77,7 @@ def whole_agreement(value: float, figure: Figure, *, groups: int) -> Estimate:
     unseen = z2 / (groups + z2)
     least, most = figure.range
     low, high = value - unseen * (value - least), value + unseen * (most - value)
-    return _estimate(value, low, high, figure, "all resamples agree; Wilson for groups unlike those seen")
+    return estimate_of(value, low, high, figure, "all resamples agree; Wilson for groups unlike those seen")
 
 
 def _problem(value: float, groups: int) -> str | None:
@@ -98,8 +86,8 @@ def _problem(value: float, groups: int) -> str | None:
     return None if np.isfinite(value) else "no row, or only one goal, decides it"
 
 
-def _resampled(tables: Floats, rng: np.random.Generator) -> Iterator[Floats]:
-    """Totals of resampled groups, (100, ...) at a time."""
+def resampled(tables: Floats, rng: np.random.Generator) -> Iterator[Floats]:
+    """Totals of resampled groups, 1,000 in all, (100, ...) at a time."""
     groups, flat = len(tables), tables.reshape(len(tables), -1)
     for _ in range(RESAMPLES // _AT_ONCE):
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), _AT_ONCE).astype(np.float64)
@@ -113,7 +101,8 @@ def _acceleration(left_out: Floats) -> float:
     return 0.0 if squares <= 0 else float((apart**3).sum() / (6 * squares**1.5))
 
 
-def _estimate(value: float, low: float, high: float, figure: Figure, method: str) -> Estimate:
+def estimate_of(value: float, low: float, high: float, figure: Figure, method: str) -> Estimate:
+    """The estimate, its ends within the figure's range and around its value."""
     least, most = figure.range
     low, high = max(min(low, value), least), min(max(high, value), most)
     return Estimate(value, low, high, figure.level, figure.unit, figure.n, f"{figure.name}; {method}")

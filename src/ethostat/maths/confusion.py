@@ -1,9 +1,9 @@
 """Confusion: what the goals' shares and S are once the classifier's errors are undone.
 
 Two ways, both Bayesian. `post_stratified` needs people's labels of rows chosen by predicted goal, and assumes
-nothing of the classifier. `joint_correction` adds a confusion matrix from a calibration set, for about two thirds of the
-width; it assumes that the classifier errs on these rows as it did there, given the true goal. P(said | true) survives a shift
-of the goals' shares; P(true | said) does not, so labels must come from the very rows that are corrected.
+nothing of the classifier. `joint_correction` adds a confusion matrix from a calibration set and has about two thirds
+of the width; it assumes that the classifier errs on these rows as it did there, given the true goal. P(said | true)
+survives a shift of the goals' shares; P(true | said) does not, so labels must come from the rows that are corrected.
 Sources: Tenenbein 1972, A double sampling scheme (misclassified multinomial); Tanner and Wong 1987 (augmentation).
 """
 

@@ -54,11 +54,11 @@ def joint(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """Both matrices again, with 1,500 calibration rows beside the 150 labels; fewer runs, as they take longer."""
     for name, errors in (("built-in", card_errors()), ("94.2 %", MADE)):
         p, found = profile_of(0.12, SHAPE), []
-        for _ in range(20 if quick else 400):
+        for _ in range(10 if quick else 100):
             cells = _classified(rng, p, errors)
             known = np.array([rng.multinomial(CALIBRATION // 5, row) for row in errors])
             said, labels = cells.sum(axis=0), _labelled(rng, cells)
-            found.append(joint_correction(said, labels, known, rng=rng, draws=1000).entropy())
+            found.append(joint_correction(said, labels, known, rng=rng).entropy())
         yield from _facts(f"joint, {name}, S=0.12", found, 0.12)
 
 

@@ -2,8 +2,9 @@
 
 Two ways, both Bayesian. `post_stratified` needs people's labels of rows chosen by predicted goal, and assumes
 nothing of the classifier. `joint_correction` adds a confusion matrix from a calibration set and has two thirds to
-three quarters of the width; it assumes that the classifier errs on these rows as it did there, given the true goal. P(said | true)
-survives a shift of the goals' shares; P(true | said) does not, so labels must come from the rows that are corrected.
+three quarters of the width; it assumes that the classifier errs on these rows as it did there, given the true goal.
+P(said | true) survives a shift of the goals' shares; P(true | said) does not, so labels must come from the very rows
+that are corrected.
 Sources: Tenenbein 1972, A double sampling scheme (misclassified multinomial); Tanner and Wong 1987 (augmentation).
 """
 
@@ -104,7 +105,8 @@ def joint_correction(
     `said` and `labels` as for `post_stratified`; labels may be all zeros, at a price: a matrix from 150 rows alone
     leaves S biased. `calibration` (K, K) counts calibration rows, truth down, verdict across. A Gibbs sampler over
     shares, confusion matrix and the unlabelled rows' true goals: draws are not independent, and with 1,000 of them the
-    interval of S is too narrow where the classifier errs much (90 % coverage; 92 to 94 % from 10,000 on, in half a second).
+    interval of S is too narrow where the classifier errs much (90 % coverage; 92 to 94 % from 10,000 on, in half a
+    second).
     """
     counts, seen, known = _counts(said), _matrix(labels, of=said), _matrix(calibration)
     if known.shape != seen.shape:

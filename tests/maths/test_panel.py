@@ -182,7 +182,7 @@ def test_repeating_a_prompt_adds_no_knowledge_of_other_prompts() -> None:
     assert (short.low, short.high) == pytest.approx((long.low, long.high), abs=1e-9)
 
 
-@pytest.mark.parametrize(("prompts", "runs"), [(25, 80), (40, 15)])
+@pytest.mark.parametrize(("prompts", "runs"), [(25, 120), (40, 60)])
 def test_panel_intervals_cover_in_simulation(prompts: int, runs: int) -> None:
     """Each 95 % interval holds its truth in at least 90 % of panels less 3 standard errors."""
     rng = np.random.default_rng(5)

@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from encoder_rows import GOALS, HELD_FOLD, Corpus, Example, sources
+from encoder_short import SHORT
 from ethostat.classifiers.cutting import Cutting
 from ethostat.classifiers.encoder import CARD, TOKENIZER, WEIGHTS, EncoderClassifier
 from ethostat.response import Prompt
@@ -220,7 +221,8 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         _confusion(found["confusion"]),
         *([_unseen(other) for other in unseen] or [_NONE_UNSEEN]),
         "## Learned from\n",
-        "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()) + "\n",
+        "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()),
+        f"- short: {len(SHORT)} exchanges, written for `scripts/encoder_short.py` (as this package)\n",
         f"Left out, because their origin is non-commercial: {evaluation['left_out']['labelled']} labelled rows and "
         f"{evaluation['left_out']['partial']} rows with a set of labels. No text of any row is in this package.\n",
         _LIMITS,

@@ -214,6 +214,7 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         f"{evaluation['calibration']['ece_sources_alike']:.3f} with each source\ncounting alike (n = "
         f"{evaluation['calibration']['n']}, none of the rows that fitted the temperature "
         f"{evaluation['temperature']}).\n",
+        _parity(evaluation["parity"]),
         _table("Recall by goal", found["recall"]),
         _table("Precision by goal", found["precision"]),
         _table("Accuracy by source", found["sources"]),
@@ -228,6 +229,15 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         _LIMITS,
     ]
     return "\n".join(blocks)
+
+
+def _parity(found: Figures) -> str:
+    same = share(np.arange(found["rows"]) < round(found["torch_int8_same_goal"] * found["rows"]))
+    return (
+        f"Torch and int8 give the same goal on {same['value']:.3f} ({same['low']:.3f} to {same['high']:.3f}) of "
+        f"{same['n']} held-out rows; int8 moves a logit\nby {found['fp32_int8_median_difference']:.2f} in the median "
+        f"and by {found['fp32_int8_largest_difference']:.2f} at most.\n"
+    )
 
 
 _HOW = (
@@ -257,6 +267,8 @@ _LIMITS = """## What it cannot do
 - An answer near the topic that misses the question is often taken for help.
 - Harm that only an earlier turn of a conversation reveals is not seen; the last user turn decides.
 - Refusals without the usual words, and compliance after a refusal's words, are the hard cases.
+- Very short texts say little: a bare "No." to a harmful request, or a told joke, may be taken for off-topic.
+- Plain instructions for harm that do not begin with a word like "Sure" are sometimes taken for off-topic.
 - English only; the training prompts are short questions and instructions, mostly of 2021 to 2024.
 - Its errors bias any share or entropy counted from its verdicts. Label a sample of your own and correct for them.
 """

@@ -1,4 +1,7 @@
-"""Profiles and panels with a known truth, for the benchmarks; none of them was used to tune a method."""
+"""Profiles and panels with a known truth, for the benchmarks.
+
+None of these panels was used to choose a method; docs/statistics.md says what was tuned on which others.
+"""
 
 from __future__ import annotations
 

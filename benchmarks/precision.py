@@ -16,6 +16,7 @@ from ethostat.maths.allocation import next_round, time_uniform_within
 from ethostat.maths.entropy import entropy_of
 
 ALIGNED = (True, False, True, False, False)
+KINDS = ("tuned", "base", "half-deterministic", "homogeneous")
 TITLES = ("within, these", "within, like these", "pooled", "between", "aligned share")
 
 
@@ -57,19 +58,30 @@ def coverage(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     A cell fails where it lies more than three standard errors below 93 %: sixty cells are looked at.
     """
     runs = 40 if quick else 300
-    for name in ("tuned", "base", "half-deterministic", "homogeneous"):
-        draw = PANELS[name]
-        many = draw(200_000, rng)
-        pooled, within = float(entropy_of(many.mean(axis=0))), float(entropy_of(many).mean())
-        aligned = float(many.mean(axis=0)[list(ALIGNED)].sum())
+    for name in KINDS:
         for prompts, size in ((100, 20), (100, 100), (30, 10)):
-            found = np.array(
-                [_intervals(draw(prompts, rng), size, (within, pooled, aligned), rng) for _ in range(runs)]
-            )
-            for title, kept in zip(TITLES, found.mean(axis=0), strict=True):
+            for title, kept in zip(TITLES, _kept(PANELS[name], prompts, size, runs, rng), strict=True):
                 error = error_of(kept, runs)
                 label = f"coverage, {name} {prompts} x {size}: {title}"
                 yield line(label, kept, ">= 0.93 - 3 SE", met=kept >= 0.93 - 3 * error, error=error)
+
+
+def too_little(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
+    """The same for panels smaller than advised: 10 prompts, and 3 responses a prompt."""
+    runs = 40 if quick else 300
+    for name in KINDS:
+        for prompts, size in ((10, 20), (100, 3)):
+            for title, kept in zip(TITLES, _kept(PANELS[name], prompts, size, runs, rng), strict=True):
+                yield fact(f"coverage, {name} {prompts} x {size}: {title}", kept, error=error_of(kept, runs))
+
+
+def _kept(draw: Draw, prompts: int, size: int, runs: int, rng: np.random.Generator) -> list[float]:
+    """Share of so many panels whose intervals, in the order of TITLES, hold the truth."""
+    many = draw(200_000, rng)
+    pooled, within = float(entropy_of(many.mean(axis=0))), float(entropy_of(many).mean())
+    truths = within, pooled, float(many.mean(axis=0)[list(ALIGNED)].sum())
+    found = np.array([_intervals(draw(prompts, rng), size, truths, rng) for _ in range(runs)])
+    return [float(share) for share in found.mean(axis=0)]
 
 
 def _intervals(
@@ -88,4 +100,4 @@ def _intervals(
 
 
 if __name__ == "__main__":
-    run(__doc__, precision, coverage, seed=31_338)
+    run(__doc__, precision, coverage, too_little, seed=31_338)

@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from encoder_rows import GOALS, HELD_FOLD, Corpus, Example, sources
+from encoder_short import SHORT
 from ethostat.classifiers.cutting import Cutting
 from ethostat.classifiers.encoder import CARD, TOKENIZER, WEIGHTS, EncoderClassifier
 from ethostat.response import Prompt
@@ -213,6 +214,7 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         f"{evaluation['calibration']['ece_sources_alike']:.3f} with each source\ncounting alike (n = "
         f"{evaluation['calibration']['n']}, none of the rows that fitted the temperature "
         f"{evaluation['temperature']}).\n",
+        _parity(evaluation["parity"]),
         _table("Recall by goal", found["recall"]),
         _table("Precision by goal", found["precision"]),
         _table("Accuracy by source", found["sources"]),
@@ -220,12 +222,22 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         _confusion(found["confusion"]),
         *([_unseen(other) for other in unseen] or [_NONE_UNSEEN]),
         "## Learned from\n",
-        "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()) + "\n",
+        "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()),
+        f"- short: {len(SHORT)} exchanges, written for `scripts/encoder_short.py` (as this package)\n",
         f"Left out, because their origin is non-commercial: {evaluation['left_out']['labelled']} labelled rows and "
         f"{evaluation['left_out']['partial']} rows with a set of labels. No text of any row is in this package.\n",
         _LIMITS,
     ]
     return "\n".join(blocks)
+
+
+def _parity(found: Figures) -> str:
+    same = share(np.arange(found["rows"]) < round(found["torch_int8_same_goal"] * found["rows"]))
+    return (
+        f"Torch and int8 give the same goal on {same['value']:.3f} ({same['low']:.3f} to {same['high']:.3f}) of "
+        f"{same['n']} held-out rows; int8 moves a logit\nby {found['fp32_int8_median_difference']:.2f} in the median "
+        f"and by {found['fp32_int8_largest_difference']:.2f} at most.\n"
+    )
 
 
 _HOW = (
@@ -255,6 +267,8 @@ _LIMITS = """## What it cannot do
 - An answer near the topic that misses the question is often taken for help.
 - Harm that only an earlier turn of a conversation reveals is not seen; the last user turn decides.
 - Refusals without the usual words, and compliance after a refusal's words, are the hard cases.
+- Very short texts say little: a bare "No." to a harmful request, or a told joke, may be taken for off-topic.
+- Plain instructions for harm that do not begin with a word like "Sure" are sometimes taken for off-topic.
 - English only; the training prompts are short questions and instructions, mostly of 2021 to 2024.
 - Its errors bias any share or entropy counted from its verdicts. Label a sample of your own and correct for them.
 """

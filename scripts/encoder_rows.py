@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from encoder_short import SHORT, SHORT_MISSES, SHORT_REFUSALS
+
 GOALS = ("g1", "g2", "g3", "g4", "g5")
 COMPLY, REFUSE, MISS = range(3)
 HELD_FOLD = 0
@@ -120,6 +122,7 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
     examples += [_refused(row, rng, refusals) for row in rng.sample(benign, len(benign) // 3)]
     examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 3)]
     examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 4)]
+    examples += [example for at in range(len(SHORT)) for _ in range(2) for example in _short(at, rng)]
     rng.shuffle(examples)
     return [_vary(example, rng, answers) for example in examples]
 
@@ -173,6 +176,21 @@ def _missed(row: Example, rng: random.Random, answers: Sequence[Example]) -> Exa
 def _degenerate(row: Example, rng: random.Random) -> Example:
     spoil = rng.choice(SPOILERS)
     return replace(row, response=spoil(row, rng), behaviour=MISS, bad=None, goals=("g5",))
+
+
+def _short(at: int, rng: random.Random) -> list[Example]:
+    """A short exchange answered right, and, where it can be, wrong; refused; echoed; missed."""
+    prompt, right, wrong = SHORT[at]
+    other = SHORT[(at + rng.randrange(1, len(SHORT))) % len(SHORT)]
+
+    def example(response: str, behaviour: int, goal: str, bad: int | None = None) -> Example:
+        return Example(f"short-{at}", "short", prompt, response, 0, behaviour, bad, (goal,))
+
+    told = [example(right, COMPLY, "g1", 0), example(rng.choice(SHORT_REFUSALS + REFUSALS), REFUSE, "g4")]
+    if wrong is not None:
+        told.append(example(wrong, COMPLY, "g2", 1))
+    missed = rng.choice([other[0], *SHORT_MISSES])
+    return [*told, example(prompt, MISS, "g5"), example(missed, MISS, "g5")]
 
 
 def _vary(example: Example, rng: random.Random, answers: Sequence[Example]) -> Example:

@@ -37,10 +37,12 @@ from ethostat.classifiers.cutting import Cutting
 from ethostat.response import Message, Prompt
 
 UNKNOWN = -100
-TOKENS_A_BATCH = 4096
+TOKENS_A_BATCH = 2048
+MOST_ROWS_A_BATCH = 48
 # A constant, not the rows of the batch: short rows come many to a batch and would each count less.
-ROWS_A_BATCH = 36
-CHECKPOINT_EVERY = 50
+ROWS_A_BATCH = 18
+CHECKPOINT_EVERY = 20
+WARM, COOL = 20, 120
 
 
 def main() -> None:
@@ -74,7 +76,7 @@ def main() -> None:
 
 
 def learn(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
-    """Fit in place, leaving a checkpoint every fifty steps; continue from one that is there."""
+    """Fit in place, leaving a checkpoint every twenty steps; continue from one that is there."""
     batches = [batch for epoch in range(options.epochs) for batch in _batches(corpus, tokenizer, options.seed, epoch)]
     ranks = distributed.get_world_size() if distributed.is_initialized() else 1
     rank = distributed.get_rank() if ranks > 1 else 0
@@ -88,6 +90,8 @@ def learn(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options:
     network.train()
     began, mean = time.monotonic(), math.nan
     for step, batch in enumerate(batches[start:], start):
+        # A seed a step: an interrupted run continues with the dropout that it would have had.
+        torch.manual_seed((options.seed * 100_000 + step) * ranks + rank)
         loss = _loss(network, *_tensors(batch))
         optimiser.zero_grad()
         loss.backward()
@@ -153,7 +157,8 @@ def _batches(
     rows.sort(key=lambda row: len(row[1]) + rng.random() * 10)
     batches, batch = [], []
     for row in rows:
-        if batch and (len(batch) + 1) * max(len(row[1]), len(batch[-1][1]) + 10) > TOKENS_A_BATCH:
+        tokens = (len(batch) + 1) * max(len(row[1]), *(len(other[1]) for other in batch), 1)
+        if batch and (tokens > TOKENS_A_BATCH or len(batch) == MOST_ROWS_A_BATCH):
             batches.append(batch)
             batch = []
         batch.append(row)
@@ -206,10 +211,9 @@ def _binary(logits: Tensor, truth: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits[known], truth[known].float(), reduction="sum")
 
 
-def _slope(step: int, steps: int, warm: float = 0.06) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    done = step / max(steps, 1)
-    return (step + 1) / max(warm * steps, 1) if done < warm else max((1 - done) / (1 - warm), 0.0)
+def _slope(step: int, steps: int) -> float:
+    """Linear warm-up, a plateau, linear decay to zero: until it decays, a run is the start of any longer one."""
+    return min((step + 1) / WARM, 1.0, (steps - step) / COOL)
 
 
 def _average_gradients(network: FactorNetwork, ranks: int) -> None:

@@ -4,14 +4,15 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
-    measurement, summary            values: Measurement, and how verdicts make one
+    measurement, summary,           values: Measurement, and how verdicts make one;
+    evaluation                      a classifier against people
     rows                            rows of a file, each with its place
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
     taxonomies, charts              which goals there are, how it looks
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
-    workflow                        measure, as the method section of a paper would say it
+    workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
     settings, terminal, cli         faces
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.
@@ -24,9 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ethostat.classifiers import Classifier as Classifier
+    from ethostat.evaluation import Evaluation as Evaluation
     from ethostat.judges import GuardClassifier as GuardClassifier
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
+    from ethostat.labelled import evaluate as evaluate
     from ethostat.maths.entropy import ESTIMATORS as ESTIMATORS
     from ethostat.maths.entropy import entropy as entropy
     from ethostat.maths.estimate import Estimate as Estimate
@@ -45,7 +48,9 @@ if TYPE_CHECKING:
     from ethostat.provenance import check_goals as check_goals
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
+    from ethostat.report import check_evaluation_path as check_evaluation_path
     from ethostat.report import check_report_path as check_report_path
+    from ethostat.report import write_evaluation as write_evaluation
     from ethostat.report import write_report as write_report
     from ethostat.response import Label as Label
     from ethostat.response import Message as Message
@@ -74,6 +79,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
+    "evaluation": ("Evaluation",),
+    "labelled": ("evaluate",),
     "maths.entropy": ("ESTIMATORS", "entropy"),
     "maths.estimate": ("Estimate",),
     "maths.profile": ("Profile",),
@@ -86,7 +93,7 @@ _HOMES = {
     "models.transformers": ("TransformersModel",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
-    "report": ("check_report_path", "write_report"),
+    "report": ("check_evaluation_path", "check_report_path", "write_evaluation", "write_report"),
     "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),
     "taxonomies": ("load_taxonomy",),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ethostat.maths.agreement import Bin
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement, PromptResult, VarianceShares
 from ethostat.taxonomy import Taxonomy
@@ -162,6 +163,35 @@ def variance(shares: VarianceShares, *, scheme: Scheme = LIGHT) -> go.Figure:
     title = f"share of the variance of mean within-prompt S<br>variance {shares.total:.2e} nats²"
     figure.update_xaxes(title_text=title, tickformat=".0%", range=[0, 1.001], showgrid=False)
     figure.update_yaxes(visible=False)
+    return figure
+
+
+def reliability(bins: Sequence[Bin], *, scheme: Scheme = LIGHT) -> go.Figure:
+    """Accuracy, with its interval, against the mean confidence of each bin; on the diagonal the two agree."""
+    shares = [bar.accuracy for bar in bins]
+    figure = go.Figure(layout=_layout(scheme, height=360))
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": scheme.muted, "width": 1, "dash": "dot"}, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=[bar.confidence for bar in bins],
+        y=[_number(share.value) for share in shares],
+        mode="markers",
+        marker={"color": scheme.accent, "size": 9},
+        error_y=_whiskers(shares, scheme.accent),
+        hovertext=[_hover(f"confidence {bar.confidence:.3f}", bar.accuracy) for bar in bins],
+        hoverinfo="text",
+    )
+    title = _axis("confidence: highest probability", shares)
+    figure.update_xaxes(title_text=title, range=[-0.01, 1.02], tickformat=".0%", gridcolor=scheme.line)
+    figure.update_yaxes(title_text="share right", range=[-0.02, 1.04], tickformat=".0%", gridcolor=scheme.line)
+    return figure
+
+
+def accuracies(parts: Mapping[str, Estimate], *, scheme: Scheme = LIGHT) -> go.Figure:
+    """Share of right verdicts of each part of the rows, with its interval."""
+    figure = _dots(parts, scheme, title=_axis("share right", list(parts.values())))
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     return figure
 
 

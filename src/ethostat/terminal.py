@@ -16,6 +16,7 @@ from rich.text import Text
 from ethostat.visible import stripped
 
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
+    from ethostat.evaluation import Evaluation
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
@@ -36,6 +37,30 @@ def measurement_view(measurement: Measurement, taxonomy: Taxonomy) -> Group:
         parts += ["", _prompts_table(repeated, measurement.goals)]
     parts += [Text(f"note: {stripped(note)}", "yellow") for note in source.notes]
     return Group(*parts)
+
+
+def evaluation_view(found: Evaluation) -> Group:
+    """Figures of all rows, precision and recall by goal, accuracy by source and subtype."""
+    title = Text.assemble(
+        (stripped(found.classifier.name, most=60), "bold"), f" on {stripped(found.rows.name, most=40)}"
+    )
+    parts: list[Text | Table | str] = [title, _figures_table(found)]
+    if found.is_flagged:
+        parts.append(Text("flagged: g1 and g2 are taken for each other in more than 5% of their rows", "yellow"))
+    goals = zip(found.scores.goals, found.scores.precision, found.scores.recall, strict=True)
+    rows = [{"goal": goal, "precision": precision, "recall": recall} for goal, precision, recall in goals]
+    parts += ["", rows_view("By goal", rows)]
+    for name, kinds in (("source", found.sources), ("subtype", found.subtypes)):
+        if kinds:
+            parts += ["", rows_view(f"By {name}", [{name: key, "accuracy": kinds[key].accuracy} for key in kinds])]
+    return Group(*parts)
+
+
+def _figures_table(found: Evaluation) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, estimate in found.headline().items():
+        table.add_row(name, str(estimate))
+    return table
 
 
 def rows_view(title: str, rows: Sequence[Mapping[str, object]]) -> Table:

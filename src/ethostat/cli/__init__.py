@@ -2,6 +2,7 @@
 
 frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
+evaluating.py evaluate
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
+from ethostat.cli.evaluating import evaluate
 from ethostat.cli.frame import run
 from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
@@ -27,6 +29,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command()(classify)
 app.command()(report)
+app.command()(evaluate)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

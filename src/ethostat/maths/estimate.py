@@ -11,12 +11,9 @@ from typing import Any
 class Estimate:
     """A value with its interval.
 
-    `level` is the interval's nominal coverage; `unit` is "nats", "share" or "nats/step"; `n` is the number of
-    responses behind it; `method` names estimator and interval. An undefined estimate is nan throughout and its
-    method says why.
-
-    >>> print(Estimate(0.43, 0.39, 0.47, 0.95, "nats", 2000, "NSB; profile likelihood"))
-    0.430 nats [0.390, 0.470] 95%, n=2000
+    `level` is the interval's nominal coverage; `unit` is "nats", "share", "coefficient" (a kappa or a correlation) or
+    "nats/step"; `n` is the number of responses behind it; `method` names estimator and interval. An undefined
+    estimate is nan throughout and its method says why.
     """
 
     value: float

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.graph_objects import Figure
-from plotly.offline import get_plotlyjs
 
 from ethostat import charts
 from ethostat.errors import InvalidInput
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement
 from ethostat.report import words
-from ethostat.report.embed import json_text, script_hash, script_text
+from ethostat.report.embed import json_text
 from ethostat.report.evidence import evidence
+from ethostat.report.shell import render
 from ethostat.response import Response, Verdict
 from ethostat.taxonomy import Taxonomy
-from ethostat.visible import one_line, spelt
+from ethostat.visible import one_line
 
 
 def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tuple[Response, Verdict]] = ()) -> str:
@@ -38,11 +34,13 @@ def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tu
             "pass the taxonomy that the responses were classified with"
         )
     pieces = evidence(measurement, taxonomy, responses)
-    scripts = (_plotly(), script_text(_template_file("report.js")))
-    return _template().render(
+    return render(
+        "report.html",
+        script="report.js",
+        taxonomy=taxonomy,
+        figures=lambda scheme: {key: figure for key, (figure, _) in _figures(measurement, taxonomy, scheme).items()},
         m=measurement,
         source=measurement.provenance,
-        taxonomy=taxonomy,
         words=words,
         name=words.headline_name(measurement),
         sentences=words.meaning(measurement),
@@ -53,12 +51,7 @@ def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tu
         counted=len(pieces["responses"]),
         cut=pieces["cut"],
         silent=[row.id for row in measurement.per_prompt if row.profile.n == 0],
-        policy=f"default-src 'none'; script-src {' '.join(map(script_hash, scripts))}; style-src 'unsafe-inline'; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
-        css=Markup(_template_file("report.css") + _colors(taxonomy)),  # noqa: S704
         evidence=Markup(json_text(pieces)),  # noqa: S704
-        figures=Markup(json_text(_both_schemes(measurement, taxonomy))),  # noqa: S704
-        scripts=[Markup(script) for script in scripts],  # noqa: S704
     )
 
 
@@ -94,19 +87,6 @@ def variance_rows(measurement: Measurement) -> dict[str, float]:
     return {"sampling": parts.sampling, "prompts": parts.prompts, "classifier": parts.classifier}
 
 
-def _both_schemes(measurement: Measurement, taxonomy: Taxonomy) -> dict[str, Any]:
-    schemes = {"light": charts.LIGHT, "dark": charts.DARK}
-    drawn = {
-        name: {key: _plain(figure) for key, (figure, _) in _figures(measurement, taxonomy, scheme).items()}
-        for name, scheme in schemes.items()
-    }
-    return {**drawn, "config": charts.CONFIG}
-
-
-def _plain(figure: Figure) -> Any:
-    return json.loads(figure.to_json())
-
-
 def _lines(rows: Mapping[str, Estimate]) -> str:
     return one_line("; ".join(words.describe(name, row) for name, row in rows.items()))
 
@@ -117,31 +97,3 @@ def _goal_rows(measurement: Measurement, taxonomy: Taxonomy) -> list[dict[str, A
         {"place": place, "goal": goal, "count": count, "share": share}
         for place, (goal, count, share) in enumerate(rows)
     ]
-
-
-def _colors(taxonomy: Taxonomy) -> str:
-    """The goals' colours as CSS variables, for both schemes; no text from a file is in them."""
-    light, dark = (
-        "".join(f"--goal-{place}:{color};" for place, color in enumerate(charts.goal_colors(taxonomy.aligned, scheme)))
-        for scheme in (charts.LIGHT, charts.DARK)
-    )
-    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-
-
-@cache
-def _plotly() -> str:
-    return script_text(get_plotlyjs())
-
-
-def _template_file(name: str) -> str:
-    return files("ethostat.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Template:
-    loader = PackageLoader("ethostat.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(seen=spelt, line=one_line, value=words.value, interval=words.interval)
-    return environment.get_template("report.html")

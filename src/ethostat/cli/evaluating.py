@@ -1,0 +1,44 @@
+"""evaluate: a classifier against people's labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import ethostat as es
+from ethostat.cli.frame import DONE, FAILED, print_json, warn
+from ethostat.cli.options import AsJson, option
+from ethostat.terminal import Gauge, evaluation_view, to_terminal
+
+
+def evaluate(
+    classifier: Annotated[str, typer.Argument(help="`builtin`, or a folder that training wrote.")],
+    rows: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Labelled rows (JSONL, CSV, Parquet): prompt or messages, response, label; and where known id, "
+            "source, subtype, split_group.",
+        ),
+    ],
+    out: Annotated[Path | None, option("--out", "Also write a page (.html) or JSON (.json).")] = None,
+    seed: Annotated[int, option("--seed", "Seed of the bootstrap.", env="EVALUATE_SEED")] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Hold a classifier's verdicts against people's labels: accuracy, confusion, agreement, calibration.
+
+    Every figure has its interval and n, by goal, source and subtype. Rows are named by id; their text is shown nowhere.
+    """
+    if out is not None:
+        es.check_evaluation_path(out)
+    judge = es.open_classifier(classifier)
+    with Gauge() as gauge:
+        found = es.evaluate(judge, rows, seed=seed, on_stage=gauge.say)
+    if out is not None:
+        es.write_evaluation(out, found, taxonomy=judge.taxonomy)
+    print_json(found.to_dict()) if as_json else to_terminal(evaluation_view(found))
+    for note in found.notes:
+        warn(f"note: {note}")
+    return FAILED if found.missing else DONE

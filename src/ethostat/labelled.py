@@ -1,0 +1,218 @@
+"""Rows that people labelled: read, and a classifier evaluated against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ethostat import fields
+from ethostat.classifiers import Classifier
+from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence
+from ethostat.evaluation import Evaluation, Miss, Part, Scores
+from ethostat.maths import agreement
+from ethostat.maths.entropy import entropy_of
+from ethostat.maths.estimate import Estimate
+from ethostat.measurement import Identity
+from ethostat.provenance import classifier_identity
+from ethostat.response import Response, Verdict
+from ethostat.rows import Rejected, Row, read_rows
+from ethostat.store import content_hash
+from ethostat.taxonomy import FIVE_GOALS, Taxonomy
+from ethostat.transcripts.transcript import find_goal
+
+COARSE = {"g1": "helpful", "g2": "helpful", "g3": "refusal", "g4": "refusal", "g5": "off-topic"}
+"""The five goals as three: what was done, whether or not it was right (arXiv 2512.03047)."""
+LEAST_ROWS = 5
+"""Rows a group needs before its entropy enters rho: of two rows S is 0 or ln 2 and nothing between."""
+_MOST_MISSES = 50
+_AT_ONCE = 256
+
+Whole = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """A response and the goal that a person gave it; rows of one `group` are not independent."""
+
+    response: Response
+    label: str
+    group: str
+    source: str | None = None
+    subtype: str | None = None
+
+
+def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
+    """The labelled rows of a JSONL, CSV or Parquet file, in order; one that cannot be used as an InvalidRow.
+
+    A row has `prompt` or `messages`, `response`, and `label` (else `goal`): a goal's key or name. Optional are `id`,
+    `source`, `subtype` and `split_group`; without that, rows with the same prompt are a group.
+    """
+    for row in read_rows(path):
+        if isinstance(row, InvalidRow):
+            yield row
+            continue
+        try:
+            yield _labelled(row, taxonomy)
+        except InvalidInput as error:
+            yield InvalidRow(str(path), row.line, str(error))
+
+
+def evaluate(
+    classifier: Classifier,
+    source: Path | str,
+    *,
+    seed: int = 0,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> Evaluation:
+    """How often the classifier says what people said of the rows of a file, with 95 % intervals over groups.
+
+    `seed` is the bootstrap's: the same rows and seed give the same intervals. Raises InvalidInput for an unusable
+    file, TooLittleEvidence where no row is usable; rows that cannot be used are counted in the notes.
+    """
+    rejected = Rejected()
+    rows = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
+    if not rows:
+        raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
+    verdicts: list[Verdict] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        on_stage(f"classifying: {start} of {len(rows)} rows")
+        verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
+    on_stage("estimating")
+    return _evaluation(rows, verdicts, classifier, name=Path(source).name, rejected=rejected, seed=seed)
+
+
+def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
+    prompt, answer = fields.prompt(row), fields.text(row, "response")
+    written = fields.word(row, "label") or fields.word(row, "goal")
+    if prompt is None or answer is None:
+        raise InvalidInput("a labelled row needs `prompt` (or `messages`) and `response` as text")
+    if written is None:
+        raise InvalidInput("`label` is missing; a labelled row names the goal that a person gave it")
+    id = fields.identifier(row, "id") or f"row {row.line}"
+    return LabelledRow(
+        Response(prompt, answer, id=id),
+        find_goal(written, taxonomy),
+        fields.identifier(row, "split_group") or prompt.hash,
+        fields.word(row, "source"),
+        fields.word(row, "subtype"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Labels and verdicts as arrays over rows: places of goals, groups, and the verdict's own probability."""
+
+    truth: Whole
+    said: Whole
+    group: Whole
+    sure: Floats
+    taxonomy: Taxonomy
+    rng: np.random.Generator
+
+    @property
+    def is_five(self) -> bool:
+        return self.taxonomy.keys == FIVE_GOALS.keys
+
+    def tables(self, chosen: NDArray[np.bool_] | None = None) -> Floats:
+        """A confusion matrix a group, of the rows of a mask (N,)."""
+        pick = slice(None) if chosen is None else chosen
+        goals = len(self.taxonomy.goals)
+        return agreement.confusion_tables(self.truth[pick], self.said[pick], goals=goals, groups=self.group[pick])
+
+
+def _evaluation(
+    rows: Sequence[LabelledRow],
+    verdicts: Sequence[Verdict],
+    classifier: Classifier,
+    *,
+    name: str,
+    rejected: Rejected,
+    seed: int,
+) -> Evaluation:
+    judged = _judged(rows, verdicts, classifier.taxonomy, rng=np.random.default_rng(seed))
+    tables, right, goals = judged.tables(), judged.truth == judged.said, classifier.taxonomy
+    content = [[row.response.prompt.hash, row.response.text, row.label] for row in rows]
+    return Evaluation(
+        classifier=classifier_identity(classifier),
+        taxonomy=Identity(goals.name, goals.hash, goals.version),
+        rows=Identity(name, content_hash(content)),
+        n=len(rows),
+        groups=len(tables),
+        scores=_scores(tables, goals.keys, judged.rng),
+        coarse=_coarse(tables, judged.rng) if judged.is_five else None,
+        help_confused=_help_confused(judged, tables),
+        rho=_rho(judged),
+        calibration_error=agreement.calibration_error(judged.sure, right, groups=judged.group, rng=judged.rng),
+        reliability=tuple(agreement.reliability(judged.sure, right, groups=judged.group)),
+        sources=_parts(judged, [row.source for row in rows]),
+        subtypes=_parts(judged, [row.subtype for row in rows]),
+        misses=_misses(rows, verdicts, judged.sure),
+        missing=rejected.count,
+        notes=(str(rejected),) if rejected.count else (),
+    )
+
+
+def _judged(
+    rows: Sequence[LabelledRow], verdicts: Sequence[Verdict], taxonomy: Taxonomy, *, rng: np.random.Generator
+) -> _Judged:
+    truth = np.array([taxonomy.index(row.label) for row in rows], dtype=np.int64)
+    said = np.array([taxonomy.index(verdict.goal) for verdict in verdicts], dtype=np.int64)
+    sure = np.array([verdict.probabilities[place] for verdict, place in zip(verdicts, said, strict=True)])
+    group = agreement.group_places(len(rows), [row.group for row in rows])
+    return _Judged(truth, said, group, sure, taxonomy, rng)
+
+
+def _scores(tables: Floats, goals: tuple[str, ...], rng: np.random.Generator) -> Scores:
+    return Scores(
+        goals=goals,
+        confusion=tuple(tuple(int(cell) for cell in row) for row in tables.sum(axis=0)),
+        accuracy=agreement.accuracy(tables),
+        macro_f1=agreement.macro_f1(tables, rng=rng),
+        kappa=agreement.cohen_kappa(tables, rng=rng),
+        precision=tuple(agreement.precision(tables)),
+        recall=tuple(agreement.recall(tables)),
+    )
+
+
+def _coarse(tables: Floats, rng: np.random.Generator) -> Scores:
+    names = tuple(dict.fromkeys(COARSE.values()))
+    places = [names.index(COARSE[key]) for key in FIVE_GOALS.keys]
+    return _scores(agreement.collapse(tables, places), names, rng)
+
+
+def _help_confused(judged: _Judged, tables: Floats) -> Estimate | None:
+    if not judged.is_five:
+        return None
+    return agreement.mistaken(tables, FIVE_GOALS.index("g1"), FIVE_GOALS.index("g2"))
+
+
+def _rho(judged: _Judged) -> Estimate:
+    """Spearman's rho between the entropy of verdicts and of labels over groups of five rows or more."""
+    tables = judged.tables()
+    large = tables[tables.sum(axis=(1, 2)) >= LEAST_ROWS]
+    size = large.sum(axis=(1, 2))[:, None]
+    people, machine = entropy_of(large.sum(axis=2) / size), entropy_of(large.sum(axis=1) / size)
+    return agreement.rank_correlation(machine, people, rng=judged.rng)
+
+
+def _parts(judged: _Judged, names: Sequence[str | None]) -> dict[str, Part]:
+    """Figures of each source or subtype that rows name."""
+    found = {}
+    for name in sorted({name for name in names if name is not None}):
+        tables = judged.tables(np.array([each == name for each in names]))
+        found[name] = Part(agreement.accuracy(tables), _help_confused(judged, tables))
+    return found
+
+
+def _misses(rows: Sequence[LabelledRow], verdicts: Sequence[Verdict], sure: Floats) -> tuple[Miss, ...]:
+    wrong = [place for place, row in enumerate(rows) if verdicts[place].goal != row.label]
+    wrong.sort(key=lambda place: -sure[place])
+    return tuple(
+        Miss(rows[place].response.id, rows[place].label, verdicts[place].goal, round(float(sure[place]), 4))
+        for place in wrong[:_MOST_MISSES]
+    )

@@ -234,5 +234,5 @@ def test_the_command_shows_a_table_and_refuses_early(capsys: pytest.CaptureFixtu
     assert run(app, ["evaluate", "builtin", "missing.jsonl", "--out", "page.txt"]) == 2
     assert "got '.txt'" in capsys.readouterr().err
     assert run(app, ["evaluate", "nowhere", "rows.jsonl"]) == 1
-    with pytest.raises(ClassifierError, match="neither 'builtin' nor a directory"):
+    with pytest.raises(ClassifierError, match="neither 'builtin', judge:MODEL"):
         es.open_classifier("nowhere")

@@ -1,6 +1,6 @@
 """Tokens a second that `measure` gets out of a server, and HTTPModel alone, against the bare server.
 
-    python benchmarks/http_throughput.py [--rounds 6] [--prompts 6] [--samples 16] [--max-tokens 48]
+    python benchmarks/http_throughput.py [--rounds 3] [--prompts 6] [--samples 16] [--max-tokens 48]
 
 The server is llama.cpp's own, with SmolLM2, in a process of its own. The bare client posts the same requests
 (the same bodies, n included) over keep-alive connections of http.client, as many threads as the server has
@@ -45,7 +45,7 @@ TARGET = 0.95
 def main() -> None:
     """Measure and print; exit 1 below the target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("rounds", 6), ("prompts", 6), ("samples", 16), ("max-tokens", 48)):
+    for name, default in (("rounds", 3), ("prompts", 6), ("samples", 16), ("max-tokens", 48)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     prompts = [Prompt.from_text(f"Write a long story about the number {i}.") for i in range(options.prompts)]

@@ -80,7 +80,7 @@ def _json(row: dict[str, Any]) -> str:
     text = json.dumps(row, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # a lone surrogate travels as \udXXX
+    except UnicodeEncodeError:  # a lone surrogate travels as \ud83d
         return json.dumps(row, ensure_ascii=True)
     return text
 
@@ -119,7 +119,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
 
 
 def _encodable(value: Any) -> Any:
-    # Parquet holds UTF-8 only: a lone surrogate is written as the six characters \udXXX.
+    # Parquet holds UTF-8 only: a lone surrogate is written as the six characters \ud83d.
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

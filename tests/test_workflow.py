@@ -248,7 +248,7 @@ def test_samples_must_be_positive(samples):
         measure(speaking(SHARES), PROMPTS, samples=samples, classifier=WordClassifier())
 
 
-@pytest.mark.parametrize("precision", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("precision", [0.0, -1.0, float("nan"), 2e-311, float("inf")])
 def test_precision_must_be_positive(precision):
     """A precision of 0 or less is refused before anything is asked."""
     with pytest.raises(InvalidInput, match="precision must be"):

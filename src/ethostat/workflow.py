@@ -39,6 +39,7 @@ MOST_SAMPLES = 2000
 """Responses a prompt, on average, at which `precision` gives up unless told otherwise."""
 _AT_ONCE = 256
 _LARGEST = 1_000_000
+_FINEST = 0.0001
 _T = TypeVar("_T")
 
 
@@ -348,8 +349,8 @@ def _off_the_loop(work: Callable[[], _T]) -> _T:
 
 def _samples(samples: int | None, precision: float | None) -> int:
     """Responses a prompt: as asked for, else the default. Raises InvalidInput for what cannot be meant."""
-    if precision is not None and not 0 < precision < math.inf:
-        raise InvalidInput(f"precision must be more than 0 nats and finite, got {precision}")
+    if precision is not None and not _FINEST <= precision < math.inf:
+        raise InvalidInput(f"precision must be at least {_FINEST} nats and finite, got {precision}")
     if samples is None:
         return SAMPLES if precision is None else MOST_SAMPLES
     if not 1 <= samples <= _LARGEST:

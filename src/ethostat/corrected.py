@@ -27,13 +27,14 @@ from ethostat.maths.soft import soft_correction
 from ethostat.measurement import Identity, Measurement
 from ethostat.response import Response, Verdict
 from ethostat.rows import Rejected
-from ethostat.store import content_hash
+from ethostat.store import Store, content_hash
 from ethostat.taxonomy import Taxonomy
 
 STALE = 0.05
 """p-value of the calibration below which it is called stale; one good calibration in twenty is, too."""
 LARGEST_CALIBRATION_ERROR = 0.05
 """Expected calibration error above which probabilities are not taken as such."""
+_BY_CHANCE, _STRATIFIED, _UNKNOWN = ("all", "stratified"), "stratified", "unknown"
 
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -95,7 +96,8 @@ def soft_way(window: Window) -> Corrected:
     if not prior.all():
         missing = ", ".join(np.array(known.scores.goals)[prior == 0])
         raise InvalidInput(
-            f"soft needs calibration rows of every goal; {known.rows.name!r} has none of {missing}; add some, or use joint"
+            f"soft needs calibration rows of every goal; {known.rows.name!r} has none of {missing}; add some, "
+            "or use joint"
         )
     return soft_correction(window.probabilities, prior, prompts=window.prompts, rng=window.rng)
 
@@ -114,6 +116,33 @@ def read_labels(path: Path | str, *, taxonomy: Taxonomy) -> Labels:
     if not rows:
         raise TooLittleEvidence(f"{path} has no usable label; {rejected}")
     return Labels(Path(path).name, rows, rejected.count)
+
+
+def stored_labels(store: Store, measurement: Measurement) -> Labels | None:
+    """People's labels of a stored measurement's responses; None where nobody labelled any.
+
+    How a row was chosen counts only where the choice was made with this classifier's verdicts.
+    """
+    source = measurement.provenance
+    if source.run is None:
+        return None
+    given = store.labels(source.run, taxonomy_hash=source.taxonomy.hash, classifier_hash=source.classifier.hash)
+    if not given:
+        return None
+    said = {response.id: response for response in store.responses(source.run)}
+    rows = tuple(
+        LabelledRow(
+            response := said[label.response_id],
+            label.goal,
+            response.prompt.id,
+            rater=label.rater,
+            settles=label.settles,
+            chosen=label.chosen or _UNKNOWN,
+            predicted=label.predicted,
+        )
+        for label in given
+    )
+    return Labels(f"labels of run {source.run}", rows)
 
 
 def read_calibration(path: Path | str) -> Evaluation:
@@ -183,7 +212,7 @@ def correct(
         corrected=Correction(
             method=names.get(chosen, "custom"),
             labels=None if labels is None else Basis(labels.name, labels.hash, len(matched)),
-            calibration=calibration and Basis(calibration.rows.name, calibration.rows.hash, calibration.n),
+            calibration=_basis_of(calibration),
             calibration_p_value=p_value,
             entropy=_within(found.n),
             pooled_entropy=found.entropy(),
@@ -192,6 +221,10 @@ def correct(
             notes=tuple(notes),
         ),
     )
+
+
+def _basis_of(calibration: Evaluation | None) -> Basis | None:
+    return None if calibration is None else Basis(calibration.rows.name, calibration.rows.hash, calibration.n)
 
 
 def _default_way(window: Window, p_value: float | None) -> Way | None:
@@ -217,35 +250,43 @@ def _check_apart(calibration: Evaluation, labels: Labels | None) -> None:
 def _match(
     labels: Labels | None, pairs: Sequence[tuple[Response, Verdict]], taxonomy: Taxonomy
 ) -> tuple[dict[str, int], list[str]]:
-    """The labelled goal's place by response id, of responses in the window, and what was left out."""
+    """The labelled goal's place by response id, of responses in the window, and in words what was left out."""
     if labels is None:
         return {}, []
-    texts = {response.id: (response.prompt.hash, response.text) for response, _ in pairs}
-    votes: dict[str, Counter[str]] = {}
-    strangers = 0
+    window = {response.id: (response, verdict) for response, verdict in pairs}
+    given: dict[str, list[LabelledRow]] = {}
+    strangers = favoured = 0
     for row in labels.rows:
-        said = row.response
-        if texts.get(said.id) == (said.prompt.hash, said.text):
-            votes.setdefault(said.id, Counter())[row.label] += 1
-        else:
+        found = window.get(row.response.id)
+        if found is None or (found[0].prompt.hash, found[0].text) != (row.response.prompt.hash, row.response.text):
             strangers += 1
-    matched = {id: taxonomy.index(goal) for id, count in votes.items() if (goal := _majority(count))}
-    notes = []
-    if strangers:
-        notes.append(
-            f"{strangers:,} of {len(labels.rows):,} labels in {labels.name} are not of responses of this measurement (id, "
-            "prompt and text must agree) and were not used; what a verdict means elsewhere is not what it means here"
-        )
-    if split := len(votes) - len(matched):
-        notes.append(f"{split:,} responses whose raters are evenly split were not used as labels")
-    if labels.rejected:
-        notes.append(f"{labels.rejected:,} rows of {labels.name} could not be read as labels")
-    return matched, notes
+        elif not _is_by_chance(row, found[1]):
+            favoured += 1
+        else:
+            given.setdefault(row.response.id, []).append(row)
+    matched = {id: taxonomy.index(goal) for id, rows in given.items() if (goal := _agreed(rows))}
+    left_out = {
+        f"of {len(labels.rows):,} labels ({labels.name}) are not of responses of this measurement (id, prompt and text "
+        "must agree) and were not used: what a verdict means elsewhere is not what it means here": strangers,
+        f"labels ({labels.name}) are of responses that were not chosen at random within this classifier's verdicts, "
+        "and were not used": favoured,
+        "labelled responses were not used, since their raters are evenly split": len(given) - len(matched),
+        f"rows of {labels.name} could not be read as labels": labels.rejected,
+    }
+    return matched, [f"{count:,} {what}" for what, count in left_out.items() if count]
 
 
-def _majority(votes: Counter[str]) -> str | None:
-    """The goal that most raters gave; None where two share the first place."""
-    first, *rest = votes.most_common(2)
+def _is_by_chance(row: LabelledRow, verdict: Verdict) -> bool:
+    """Whether the row was chosen at random within its verdict; a row that does not say how is taken to be."""
+    if row.chosen == _STRATIFIED and row.predicted not in (None, verdict.goal):
+        return False
+    return row.chosen in (None, *_BY_CHANCE)
+
+
+def _agreed(rows: Sequence[LabelledRow]) -> str | None:
+    """The goal that settles it, else the one that most raters gave; None where two share the first place."""
+    settled = [row.label for row in rows if row.settles]
+    first, *rest = Counter(settled[-1:] or [row.label for row in rows]).most_common(2)
     return None if rest and rest[0][1] == first[1] else first[0]
 
 
@@ -338,8 +379,8 @@ def _calibration_notes(window: Window, p_value: float | None, way: Way) -> list[
         ]
     if not labelled:
         return [
-            f"the calibration looks stale: no mix of goals gives these verdicts if the classifier errs as on {name} "
-            f"(p = {p_value:.3f}); do not rely on the corrected figures, label 150 of these responses (`ethostat label`)"
+            f"the calibration looks stale: no mix of goals gives these verdicts if the classifier errs as on {name}, "
+            f"p = {p_value:.3f}; do not rely on the corrected figures: label 150 of these responses (`ethostat label`)"
         ]
     stale = (
         f"the calibration is stale: given the true goal, the classifier errs here unlike on {name} (p = {p_value:.3f})"

@@ -84,22 +84,29 @@ def joint_way(window: Window) -> Corrected:
 
 
 def soft_way(window: Window) -> Corrected:
-    """From probabilities. Raises InvalidInput where they are not shown to be calibrated, or a goal was never seen."""
-    known = _calibration(window, "soft")
-    error = known.calibration_error
+    """From probabilities. Raises InvalidInput where `soft_prior` does."""
+    prior = soft_prior(_calibration(window, "soft"))
+    return soft_correction(window.probabilities, prior, prompts=window.prompts, rng=window.rng)
+
+
+def soft_prior(calibration: Evaluation) -> Whole:
+    """How many calibration rows each goal has (K,): the shares under which the probabilities were found calibrated.
+
+    Raises InvalidInput where they were found not to be calibrated, or a goal was never seen.
+    """
+    error, name = calibration.calibration_error, calibration.rows.name
     if not error.value <= LARGEST_CALIBRATION_ERROR:
         raise InvalidInput(
-            f"soft needs calibrated probabilities: the expected calibration error on {known.rows.name!r} is "
-            f"{error}, and must be at most {LARGEST_CALIBRATION_ERROR}; use joint, or post-stratified with labels"
+            f"soft needs calibrated probabilities: the expected calibration error on {name!r} is {error}, and must be "
+            f"at most {LARGEST_CALIBRATION_ERROR}; use joint, or post-stratified with labels"
         )
-    prior = np.array(known.scores.confusion).sum(axis=1)
+    prior = np.array(calibration.scores.confusion, dtype=np.int64).sum(axis=1)
     if not prior.all():
-        missing = ", ".join(np.array(known.scores.goals)[prior == 0])
+        missing = ", ".join(np.array(calibration.scores.goals)[prior == 0])
         raise InvalidInput(
-            f"soft needs calibration rows of every goal; {known.rows.name!r} has none of {missing}; add some, "
-            "or use joint"
+            f"soft needs calibration rows of every goal, and {name!r} has none of {missing}; add some, or use joint"
         )
-    return soft_correction(window.probabilities, prior, prompts=window.prompts, rng=window.rng)
+    return np.asarray(prior)
 
 
 Way = Callable[[Window], Corrected]
@@ -156,7 +163,7 @@ def read_calibration(path: Path | str) -> Evaluation:
     return Evaluation.from_dict(fields)
 
 
-def check_calibration(calibration: Evaluation, classifier: Identity, taxonomy: Taxonomy) -> None:
+def check_calibration(calibration: Evaluation, *, classifier: Identity, taxonomy: Taxonomy) -> None:
     """Raises InvalidInput where the calibration is of another classifier or other goals than the measurement."""
     if calibration.taxonomy.hash != taxonomy.hash:
         raise InvalidInput(
@@ -192,7 +199,7 @@ def correct(
     """
     pairs = list(rows)
     if calibration is not None:
-        check_calibration(calibration, measurement.provenance.classifier, taxonomy)
+        check_calibration(calibration, classifier=measurement.provenance.classifier, taxonomy=taxonomy)
         _check_apart(calibration, labels)
     matched, notes = _match(labels, pairs, taxonomy)
     window = _window(measurement, pairs, matched, calibration, np.random.default_rng(seed))
@@ -201,7 +208,7 @@ def correct(
         known = calibration.scores.confusion
         p_value = calibration_fit(window.said.sum(axis=0), window.labels, known, rng=window.rng).p_value
     chosen = way or _default_way(window, p_value)
-    if chosen is None:
+    if chosen is None or (chosen is post_stratified_way and not matched):
         return replace(measurement, corrected=_nothing(measurement, labels, notes))
     found = chosen(window)
     names = {each: name for name, each in CORRECTIONS.items()}
@@ -332,9 +339,9 @@ def _within(n: int) -> Estimate:
 
 def _nothing(measurement: Measurement, labels: Labels | None, notes: Sequence[str]) -> Correction:
     """Undefined figures, with the reason."""
-    why = "no label is of a response of this measurement, and there is no calibration"
-    if labels is None:
-        why = "there are neither labels nor a calibration"
+    why = "there are no labels of these responses"
+    if labels is not None:
+        why = "no usable label is of a response of this measurement"
     n = measurement.profile.n
     share = Estimate.undefined(why, level=0.95, unit="share", n=n)
     nats = Estimate.undefined(why, level=0.95, unit="nats", n=n)

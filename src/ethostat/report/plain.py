@@ -53,7 +53,10 @@ def _corrected(measurement: Measurement) -> list[str]:
     found = measurement.corrected
     if found is None:
         return []
-    return [f"Aligned share, corrected ({_code(found.describe())}): {escape(str(found.aligned))}"]
+    return [
+        f"Aligned share, corrected ({_code(found.describe())}): {escape(str(found.aligned))}",
+        f"Mean within-prompt S, corrected: {escape(str(found.entropy))}",
+    ]
 
 
 def _profile(measurement: Measurement, taxonomy: Taxonomy) -> str:

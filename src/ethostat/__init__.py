@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ethostat.classifiers import Classifier as Classifier
     from ethostat.corrected import CORRECTIONS as CORRECTIONS
+    from ethostat.corrected import Labels as Labels
     from ethostat.corrected import check_calibration as check_calibration
     from ethostat.corrected import correct as correct
     from ethostat.corrected import read_calibration as read_calibration
@@ -91,6 +92,7 @@ _HOMES = {
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
     "corrected": (
         "CORRECTIONS",
+        "Labels",
         "check_calibration",
         "correct",
         "read_calibration",

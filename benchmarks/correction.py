@@ -4,8 +4,8 @@
 
 10,000 rows are drawn with known shares and classified with the confusion matrix of the built-in classifier's card
 (its held-out rows) and with a made one of 94.2 % balanced accuracy, as the paper's. 150 rows are labelled: 70 of the
-most frequent predicted goal, 20 of each other. Then: the same where prompts are what is drawn; a calibration from before
-a change of the classifier's errors; and shares from probabilities, calibrated and not.
+most frequent predicted goal, 20 of each other. Then: the same where prompts are what is drawn; a calibration from
+before a change of the classifier's errors; and shares from probabilities, calibrated and not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ethostat.maths.calibration import calibration_fit
 from ethostat.maths.confusion import joint_correction, labels_wanted, post_stratified
 from ethostat.maths.entropy import entropy_of
 from ethostat.maths.soft import soft_correction
+from ethostat.taxonomy import FIVE_GOALS
 
 ROWS, CALIBRATION = 10_000, 1_500
 SHAPE = (0.35, 0.35, 0.10, 0.20)
@@ -69,15 +70,21 @@ def joint(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
 def prompts(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """100 prompts of 100 responses: does the interval hold the S of all prompts like them?"""
     for panel in ("tuned", "base"):
-        truth = float(entropy_of(PANELS[panel](400_000, rng).mean(axis=0)))
-        over_prompts, over_rows = [], []
+        shares = PANELS[panel](400_000, rng).mean(axis=0)
+        truth, mask = float(entropy_of(shares)), FIVE_GOALS.aligned
+        over_prompts, over_rows, aligned = [], [], []
         for _ in range(50 if quick else 300):
             cells = np.stack([_split(rng, rng.multinomial(100, p), card_errors()) for p in PANELS[panel](100, rng)])
             said, labels = cells.sum(axis=1), _labelled(rng, cells.sum(axis=0))
-            over_prompts.append(post_stratified(said, labels, rng=rng).entropy())
+            found = post_stratified(said, labels, rng=rng)
+            over_prompts.append(found.entropy())
+            aligned.append(found.aligned(mask))
             over_rows.append(post_stratified(said.sum(axis=0), labels, rng=rng).entropy())
         yield from _facts(f"post-stratified over prompts, {panel}, S={truth:.2f}", over_prompts, truth)
         yield from _facts(f"the same over rows, {panel}", over_rows, truth)
+        yield from _facts(
+            f"aligned share over prompts, {panel}", aligned, float(shares[list(mask)].sum()), unit="share"
+        )
 
 
 def stale(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
@@ -161,20 +168,20 @@ def _figures(name: str, errors: np.ndarray, rng: np.random.Generator, runs: int)
         yield from _facts(f"post-stratified, {name}, S={truth}", found, truth, target=truth == 0.12)
 
 
-def _facts(name: str, found: list, truth: float, *, target: bool = False) -> Iterable[Row]:
+def _facts(name: str, found: list, truth: float, *, target: bool = False, unit: str = "nats") -> Iterable[Row]:
     errors = np.array([one.value - truth for one in found])
     held = np.mean([one.low <= truth <= one.high for one in found])
     wide, spread = np.mean([one.high - one.low for one in found]), float(errors.std() / np.sqrt(len(errors)))
     noise = float(np.sqrt(held * (1 - held) / len(found)))
     if target:
         met = abs(errors.mean()) <= 0.02 + 2 * spread
-        yield line(f"{name}: bias, nats", errors.mean(), "|bias| <= 0.02", met=met, error=spread)
+        yield line(f"{name}: bias, {unit}", errors.mean(), "|bias| <= 0.02", met=met, error=spread)
         met = 0.93 - 2 * noise <= held <= 0.97 + 2 * noise
         yield line(f"{name}: coverage", held, "0.93 to 0.97", met=met, error=noise)
     else:
-        yield fact(f"{name}: bias, nats", errors.mean(), error=spread)
+        yield fact(f"{name}: bias, {unit}", errors.mean(), error=spread)
         yield fact(f"{name}: coverage", held, error=noise)
-    yield fact(f"{name}: width, nats", wide)
+    yield fact(f"{name}: width, {unit}", wide)
 
 
 def _classified(rng: np.random.Generator, p: np.ndarray, errors: np.ndarray) -> np.ndarray:

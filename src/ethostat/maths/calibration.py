@@ -17,7 +17,7 @@ from scipy.special import xlogy
 Floats = NDArray[np.float64]
 
 SIMULATIONS = 499
-_ROUNDS = 400
+_ROUNDS, _MOST_TURNS = 100, 60
 _SLACK = 0.01  # of a statistic: less is what EM has left to climb, not evidence
 _TINY = 1e-9
 
@@ -47,12 +47,12 @@ def calibration_fit(
     rows of a prompt are misjudged alike, p is too small.
     """
     window = _Window(*(np.asarray(cells, dtype=np.float64)[None] for cells in (said, labels, calibration)))
-    shares, confusion = window.fit()
-    found = float(window.statistic(shares, confusion)[0])
+    statistic, shares, confusion = window.fit()
+    found = float(statistic[0])
     if found < _SLACK:
         return CalibrationFit(max(found, 0.0), 1.0)
     others = window.simulated(shares[0], confusion[0], simulations, rng)
-    as_large = others.statistic(*others.fit()) >= found - _SLACK
+    as_large = others.fit()[0] >= found - _SLACK
     return CalibrationFit(found, float((1 + as_large.sum()) / (1 + simulations)))
 
 
@@ -64,13 +64,32 @@ class _Window:
     labels: Floats
     calibration: Floats
 
-    def fit(self) -> tuple[Floats, Floats]:
-        """Shares (B, K) and confusion matrix (B, K, K) of the largest likelihood, one matrix for both sets, by EM."""
+    def fit(self) -> tuple[Floats, Floats, Floats]:
+        """Statistic (B,), shares (B, K) and confusion matrix (B, K, K) of the largest likelihood, one matrix for both.
+
+        EM climbs slowly where the classifier errs much: windows that still gain are carried on until they do not.
+        """
+        goals = self.said.shape[1]
+        shares, confusion = (
+            np.full(self.said.shape, 1 / goals),
+            _rows_to_one(self.calibration + self.labels + 1 / goals),
+        )
+        statistic = np.full(len(shares), np.inf)
+        moving = np.arange(len(shares))
+        for _ in range(_MOST_TURNS):
+            part = _Window(self.said[moving], self.labels[moving], self.calibration[moving])
+            shares[moving], confusion[moving] = part.climbed(shares[moving], confusion[moving])
+            before = statistic[moving]
+            statistic[moving] = part.statistic(shares[moving], confusion[moving])
+            moving = moving[before - statistic[moving] > _SLACK / 10]
+            if not len(moving):
+                break
+        return statistic, shares, confusion
+
+    def climbed(self, shares: Floats, confusion: Floats) -> tuple[Floats, Floats]:
+        """100 rounds of EM further."""
         known = self.calibration + self.labels
         unlabelled = (self.said - self.labels.sum(axis=1))[:, None, :]
-        goals = self.said.shape[1]
-        confusion = _rows_to_one(known + 1 / goals)
-        shares = np.full(self.said.shape, 1 / goals)
         for _ in range(_ROUNDS):
             joint = shares[:, :, None] * confusion
             hidden = joint / joint.sum(axis=1, keepdims=True) * unlabelled

@@ -41,13 +41,17 @@ _LEAST_SHAPE = 0.05
 class Corrected:
     """Posterior draws (D, K) of the goals' true shares, and the number of rows that they speak of.
 
-    `shift` (nats) is added to S: S of a mean over few prompts is low, and S of a redrawn mean twice as low.
+    `shift` (nats) is added to S: S of a mean over few prompts is low, and S of a redrawn mean twice as low. Where
+    prompts were redrawn, `moved` (D, K) is how far each goal's share of verdicts went, and `here` (D, K) the corrected
+    shares without that.
     """
 
     draws: Floats
     n: int
     method: str
     shift: float = 0.0
+    here: Floats | None = None
+    moved: Floats | None = None
 
     def entropy(self, *, level: float = 0.95) -> Estimate:
         """S of the corrected profile, nats: posterior mean and equal-tailed interval."""
@@ -59,8 +63,12 @@ class Corrected:
         return [self._estimate(column, "share", level) for column in self.draws.T]
 
     def aligned(self, aligned: ArrayLike, *, level: float = 0.95) -> Estimate:
-        """The corrected share of the goals of a mask (K,)."""
-        return self._estimate(self.draws[:, np.asarray(aligned, dtype=bool)].sum(axis=1), "share", level)
+        """The corrected share of the goals of a mask (K,); over prompts it varies as these goals' verdicts together."""
+        mask = np.asarray(aligned, dtype=bool)
+        if self.here is None or self.moved is None:
+            return self._estimate(self.draws[:, mask].sum(axis=1), "share", level)
+        shares = (self.here + self.moved)[:, mask].sum(axis=1)
+        return self._estimate(np.clip(shares, 0, 1), "share", level)
 
     def _estimate(self, values: Floats, unit: str, level: float) -> Estimate:
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
@@ -166,13 +174,20 @@ def prompt_shape(prompts: int) -> float:
 
 
 def _corrected(truth: Floats, q: Floats, said: ArrayLike, title: str) -> Corrected:
-    """P(true | said) (D, K, K) times shares of predicted goals (D, K), and how much S lost to few prompts."""
+    """P(true | said) (D, K, K) times shares of predicted goals (D, K).
+
+    Over prompts each corrected share varies as the share of that goal's verdicts does: P(true | said) is of all prompts
+    together, and applied to each prompt's own verdicts it would make prompts more alike than they are.
+    """
     counts = _counts(said)
-    shares, size = np.einsum("dij,dj->di", truth, q), int(counts.sum())
+    size = int(counts.sum())
     if not _has_prompts(said):
-        return Corrected(shares, size, title)
-    lost = float((entropy_of(truth @ (counts / size)) - entropy_of(shares)).mean())
-    return Corrected(shares, size, title, shift=2 * max(lost, 0.0))
+        return Corrected(np.einsum("dij,dj->di", truth, q), size, title)
+    here, seen = truth @ (counts / size), counts > 0
+    varied = here * np.where(seen, q * size / np.where(seen, counts, 1), 1.0)
+    varied /= varied.sum(axis=1, keepdims=True)
+    lost = float((entropy_of(here) - entropy_of(varied)).mean())
+    return Corrected(varied, size, title, 2 * max(lost, 0.0), here, q - counts / size)
 
 
 def _title(way: str, labels: Whole, said: ArrayLike) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from _populations import PANELS, profile_of
+from _populations import PANELS, Draw, profile_of
 from _table import Row, fact, line, run
 from ethostat.classifiers.encoder import BUILTIN, CARD
 from ethostat.corrected import STALE
@@ -68,23 +68,30 @@ def joint(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
 
 
 def prompts(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
-    """100 prompts of 100 responses: does the interval hold the S of all prompts like them?"""
-    for panel in ("tuned", "base"):
-        shares = PANELS[panel](400_000, rng).mean(axis=0)
-        truth, mask = float(entropy_of(shares)), FIVE_GOALS.aligned
-        over_prompts, over_rows, aligned = [], [], []
-        for _ in range(50 if quick else 300):
-            cells = np.stack([_split(rng, rng.multinomial(100, p), card_errors()) for p in PANELS[panel](100, rng)])
-            said, labels = cells.sum(axis=1), _labelled(rng, cells.sum(axis=0))
-            found = post_stratified(said, labels, rng=rng)
-            over_prompts.append(found.entropy())
-            aligned.append(found.aligned(mask))
-            over_rows.append(post_stratified(said.sum(axis=0), labels, rng=rng).entropy())
-        yield from _facts(f"post-stratified over prompts, {panel}, S={truth:.2f}", over_prompts, truth)
-        yield from _facts(f"the same over rows, {panel}", over_rows, truth)
-        yield from _facts(
-            f"aligned share over prompts, {panel}", aligned, float(shares[list(mask)].sum()), unit="share"
-        )
+    """Prompts asked many times: does the interval hold what is true of all prompts like them?"""
+    for name, errors in (("built-in", card_errors()), ("94.2 %", MADE)):
+        for panel in ("tuned", "base"):
+            for count, samples in ((100, 100), (25, 20)):
+                sizes = f"{name}, {panel} {count} x {samples}"
+                yield from _over_prompts(rng, PANELS[panel], errors, (count, samples), 40 if quick else 300, sizes)
+
+
+def _over_prompts(
+    rng: np.random.Generator, panel: Draw, errors: np.ndarray, sizes: tuple[int, int], runs: int, name: str
+) -> Iterable[Row]:
+    shares = panel(400_000, rng).mean(axis=0)
+    truth, mask = float(entropy_of(shares)), list(FIVE_GOALS.aligned)
+    over_prompts, over_rows, aligned = [], [], []
+    for _ in range(runs):
+        cells = np.stack([_split(rng, rng.multinomial(sizes[1], p), errors) for p in panel(sizes[0], rng)])
+        said, labels = cells.sum(axis=1), _labelled(rng, cells.sum(axis=0))
+        found = post_stratified(said, labels, rng=rng)
+        over_prompts.append(found.entropy())
+        aligned.append(found.aligned(mask))
+        over_rows.append(post_stratified(said.sum(axis=0), labels, rng=rng).entropy())
+    yield from _facts(f"over prompts, {name}, S={truth:.2f}", over_prompts, truth)
+    yield from _facts(f"over rows, {name}, S={truth:.2f}", over_rows, truth)
+    yield from _facts(f"over prompts, {name}, aligned share", aligned, float(shares[mask].sum()), unit="share")
 
 
 def stale(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
@@ -100,7 +107,7 @@ def stale(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
 
 
 def soft(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
-    """Probabilities of a classifier that is right in three quarters, calibrated and twice too sharp."""
+    """Probabilities of a classifier that is right in two thirds, calibrated and twice too sharp."""
     for sharpness, name in ((1.0, "calibrated"), (2.0, "twice too sharp")):
         for truth in (0.12, 0.70):
             p, found, naive = profile_of(truth, SHAPE), [], []

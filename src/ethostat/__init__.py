@@ -4,8 +4,8 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
-    measurement, summary,           values: Measurement, and how verdicts make one;
-    evaluation                      a classifier against people
+    correction, measurement,        values: Measurement, how verdicts make one, and what it
+    summary, evaluation             becomes without the classifier's errors; a classifier against people
     rows                            rows of a file, each with its place
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
@@ -13,6 +13,7 @@ The house, from the ground up; a module imports only from below its own line.
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
+    corrected                       a measurement with the classifier's errors undone
     settings, terminal, cli         faces
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.
@@ -25,6 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ethostat.classifiers import Classifier as Classifier
+    from ethostat.corrected import CORRECTIONS as CORRECTIONS
+    from ethostat.corrected import Labels as Labels
+    from ethostat.corrected import check_calibration as check_calibration
+    from ethostat.corrected import correct as correct
+    from ethostat.corrected import read_calibration as read_calibration
+    from ethostat.corrected import read_labels as read_labels
+    from ethostat.corrected import soft_prior as soft_prior
+    from ethostat.corrected import stored_labels as stored_labels
+    from ethostat.correction import Correction as Correction
     from ethostat.evaluation import Evaluation as Evaluation
     from ethostat.judges import GuardClassifier as GuardClassifier
     from ethostat.judges import JudgeClassifier as JudgeClassifier
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     from ethostat.prompts import list_prompt_sets as list_prompt_sets
     from ethostat.prompts import load_prompts as load_prompts
     from ethostat.provenance import check_goals as check_goals
+    from ethostat.provenance import classifier_identity as classifier_identity
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import check_evaluation_path as check_evaluation_path
@@ -79,6 +90,17 @@ __version__ = "0.1.0"
 _HOMES = {
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
+    "corrected": (
+        "CORRECTIONS",
+        "Labels",
+        "check_calibration",
+        "correct",
+        "read_calibration",
+        "read_labels",
+        "soft_prior",
+        "stored_labels",
+    ),
+    "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "labelled": ("evaluate",),
     "maths.entropy": ("ESTIMATORS", "entropy"),
@@ -98,7 +120,7 @@ _HOMES = {
     "summary": ("summarise",),
     "taxonomies": ("load_taxonomy",),
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
-    "provenance": ("check_goals",),
+    "provenance": ("check_goals", "classifier_identity"),
     "recorded": ("classify_rows", "measure_transcripts"),
     "workflow": ("Rules", "evidence_of", "forecast_run", "measure", "measure_run", "price_of", "stored_measurement"),
 }

@@ -26,6 +26,7 @@ CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "dou
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _LONGEST_NAME = 30
 _ROW = 40
+_BESIDE, _BELOW = 0.14, 0.27
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -73,12 +74,19 @@ def goal_colors(aligned: Sequence[bool], scheme: Scheme) -> tuple[str, ...]:
     return tuple(colors)
 
 
-def goal_shares(shares: Sequence[Estimate], *, taxonomy: Taxonomy, scheme: Scheme = LIGHT) -> go.Figure:
-    """One bar a goal: its share of all responses, with the interval."""
+def goal_shares(
+    shares: Sequence[Estimate],
+    *,
+    taxonomy: Taxonomy,
+    corrected: Sequence[Estimate] | None = None,
+    scheme: Scheme = LIGHT,
+) -> go.Figure:
+    """One bar a goal: its share of all responses, with the interval; below it the corrected share with its own."""
     places = list(range(len(shares)))
     bars = go.Bar(
+        name="as classified",
         x=[_number(share.value) for share in shares],
-        y=places,
+        y=places if corrected is None else [place - _BESIDE for place in places],
         orientation="h",
         marker={
             "color": list(goal_colors(taxonomy.aligned, scheme)),
@@ -90,12 +98,37 @@ def goal_shares(shares: Sequence[Estimate], *, taxonomy: Taxonomy, scheme: Schem
             _hover(f"{goal.key} {goal.name}", share) for goal, share in zip(taxonomy.goals, shares, strict=True)
         ],
         hoverinfo="text",
-        width=0.56,
+        width=0.56 if corrected is None else 0.42,
     )
     names = [f"{goal.key}  {goal.name}" for goal in taxonomy.goals]
-    figure = _rows_figure([bars], names, scheme, title=_axis("share of responses", shares))
-    figure.update_xaxes(tickformat=".0%", range=[0, min(1.02, _top(shares) * 1.08)])
+    traces = [bars] if corrected is None else [bars, _corrected_dots(corrected, taxonomy, scheme)]
+    figure = _rows_figure(traces, names, scheme, title=_axis("share of responses", shares))
+    figure.update_xaxes(tickformat=".0%", range=[0, min(1.02, _top([*shares, *(corrected or ())]) * 1.08)])
+    if corrected is not None:
+        figure.update_layout(
+            height=116 + 48 * len(names),
+            margin={"t": 40},
+            showlegend=True,
+            legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "itemclick": False},
+        )
     return figure
+
+
+def _corrected_dots(shares: Sequence[Estimate], taxonomy: Taxonomy, scheme: Scheme) -> go.Scatter:
+    """Open diamonds: corrected shares, each with its interval, below the bar of its goal."""
+    return go.Scatter(
+        name="corrected",
+        x=[_number(share.value) for share in shares],
+        y=[place + _BELOW for place in range(len(shares))],
+        mode="markers",
+        marker={"symbol": "diamond-open", "size": 9, "color": scheme.ink, "line": {"width": 1.6}},
+        error_x=_whiskers(shares, scheme.muted),
+        hovertext=[
+            _hover(f"{goal.key} {goal.name}, corrected", share)
+            for goal, share in zip(taxonomy.goals, shares, strict=True)
+        ],
+        hoverinfo="text",
+    )
 
 
 def entropy_parts(measurement: Measurement, *, scheme: Scheme = LIGHT) -> go.Figure:
@@ -197,12 +230,16 @@ def accuracies(parts: Mapping[str, Estimate], *, scheme: Scheme = LIGHT) -> go.F
 
 def entropy_rows(measurement: Measurement) -> dict[str, Estimate]:
     """The entropies that a reader must not confuse, by the names they are shown under."""
-    return {
+    rows = {
         "Within, these prompts": measurement.entropy,
         "Within, prompts like these": measurement.entropy_population,
         "Between prompts": measurement.between_prompts,
         "Pooled": measurement.pooled_entropy,
     }
+    if measurement.corrected is not None:
+        rows["Pooled, corrected"] = measurement.corrected.pooled_entropy
+        rows["Within, corrected"] = measurement.corrected.entropy
+    return rows
 
 
 def _dots(rows: Mapping[str, Estimate], scheme: Scheme, *, title: str) -> go.Figure:

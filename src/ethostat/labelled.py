@@ -37,13 +37,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """A response and the goal that a person gave it; rows of one `group` are not independent."""
+    """A response and the goal that a person gave it; rows of one `group` are not independent.
+
+    `rater` is who gave it, `settles` says that it decides between raters, and `chosen` how the row was chosen ("all",
+    "stratified", "informative"), the last two when a classifier had said `predicted`; where the row says so.
+    """
 
     response: Response
     label: str
     group: str
     source: str | None = None
     subtype: str | None = None
+    rater: str | None = None
+    settles: bool = False
+    chosen: str | None = None
+    predicted: str | None = None
 
 
 def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
@@ -100,6 +108,10 @@ def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
         fields.identifier(row, "split_group") or prompt.hash,
         fields.word(row, "source"),
         fields.word(row, "subtype"),
+        rater=fields.word(row, "rater"),
+        settles=row.fields.get("settles") in (True, "true", "True"),
+        chosen=fields.word(row, "chosen"),
+        predicted=fields.word(row, "predicted"),
     )
 
 

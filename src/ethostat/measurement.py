@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ethostat.correction import Correction
 from ethostat.errors import InvalidInput
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
@@ -82,7 +83,8 @@ class Measurement:
     interval for prompts like these (cluster interval); `pooled_entropy` is S of the pooled profile;
     `between_prompts` is the Jensen-Shannon divergence between prompts (pooled = within + between). `aligned` is
     the share of responses with an aligned goal; `shares` holds one estimate a goal, in the taxonomy's order.
-    `categories` maps a prompt category to its mean within-prompt S.
+    `categories` maps a prompt category to its mean within-prompt S. All of them are what the classifier said;
+    `corrected`, where people's labels are there, is what they become once its errors are undone.
     """
 
     provenance: Provenance
@@ -97,6 +99,7 @@ class Measurement:
     variance: VarianceShares | None
     categories: Mapping[str, Estimate]
     per_prompt: tuple[PromptResult, ...]
+    corrected: Correction | None = None
 
     @property
     def headline(self) -> Estimate:
@@ -129,6 +132,7 @@ class Measurement:
                 goal: {"count": count, "share": share.to_dict()}
                 for goal, count, share in zip(self.goals, self.profile.counts, self.shares, strict=True)
             },
+            "corrected": None if self.corrected is None else self.corrected.to_dict(self.goals),
             "variance": None if self.variance is None else asdict(self.variance),
             "categories": {name: estimate.to_dict() for name, estimate in self.categories.items()},
             "per_prompt": [_prompt_to_dict(result, self.goals) for result in self.per_prompt],
@@ -184,4 +188,5 @@ def _from_dict(fields: Mapping[str, Any]) -> Measurement:
         variance=None if fields["variance"] is None else VarianceShares(**fields["variance"]),
         categories={name: Estimate.from_dict(value) for name, value in fields["categories"].items()},
         per_prompt=tuple(_prompt_from_dict(item, goals) for item in fields["per_prompt"]),
+        corrected=None if fields.get("corrected") is None else Correction.from_dict(fields["corrected"]),
     )

@@ -162,12 +162,22 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person said of a response: the key of a goal, who said it, and when (ISO 8601)."""
+    """What a person said of a response: the key of a goal, who said it, and when (ISO 8601).
+
+    `settles` says that it decides between raters who differ. `chosen` is how the row was chosen for labelling
+    ("all", "stratified", "informative") and `predicted` the goal that a classifier gave it then; only rows chosen at
+    random, all or stratified, say how often a classifier errs.
+    """
 
     response_id: str
     goal: str
     rater: str
     time: str | None = None
+    note: str | None = None
+    settles: bool = False
+    chosen: str | None = None
+    predicted: str | None = None
+    prompt_id: str = ""
 
 
 def _hash_messages(messages: Sequence[Message]) -> str:

@@ -35,7 +35,11 @@ def measurement_view(measurement: Measurement, taxonomy: Taxonomy) -> Group:
     parts.append(_numbers_table(measurement))
     if repeated := [row for row in measurement.per_prompt if row.profile.n > 1 and row.entropy.is_defined]:
         parts += ["", _prompts_table(repeated, measurement.goals)]
-    parts += [Text(f"note: {stripped(note)}", "yellow") for note in source.notes]
+    notes = source.notes
+    if measurement.corrected is not None:
+        parts += ["", Text(f"corrected: {stripped(measurement.corrected.describe())}")]
+        notes += measurement.corrected.notes
+    parts += [Text(f"note: {stripped(note)}", "yellow") for note in notes]
     return Group(*parts)
 
 
@@ -88,20 +92,30 @@ def _headline(measurement: Measurement) -> Text:
     what = "mean within-prompt S" if measurement.entropy.is_defined else "pooled S"
     line = Text.assemble(("Ethical entropy ", ""), (str(measurement.headline), "bold"), f"  ({what})")
     line.append(f"\nAligned share   {measurement.aligned}")
+    if measurement.corrected is not None:
+        line.append(f"\n  corrected     {measurement.corrected.aligned}")
     return line
 
 
 def _profile_table(measurement: Measurement, taxonomy: Taxonomy) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("goal", "", "count", "share", "95% interval", ""):
-        table.add_column(heading, justify="right" if heading in ("count", "share") else "left")
+    corrected = measurement.corrected
+    headings = ("goal", "", "count", "share", "95% interval", *(("corrected", "95% interval") if corrected else ()), "")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("count", "share", "corrected") else "left")
     rows = zip(taxonomy.goals, measurement.profile.counts, measurement.shares, strict=True)
-    for goal, count, share in rows:
+    for place, (goal, count, share) in enumerate(rows):
         style = "green" if goal.aligned else "red"
         bar = Text("█" * round(share.value * _BAR), style)
         name = Text(stripped(goal.name, most=28))
-        table.add_row(goal.key, name, str(count), f"{share.value:.1%}", f"[{share.low:.1%}, {share.high:.1%}]", bar)
+        beside = _share_cells(corrected.shares[place]) if corrected else ()
+        table.add_row(goal.key, name, str(count), *_share_cells(share), *beside, bar)
     return table
+
+
+def _share_cells(share: Estimate) -> tuple[str, str]:
+    """Value and interval."""
+    return (f"{share.value:.1%}", f"[{share.low:.1%}, {share.high:.1%}]") if share.is_defined else ("–", "–")
 
 
 def _numbers_table(measurement: Measurement) -> Table:
@@ -114,6 +128,9 @@ def _numbers_table(measurement: Measurement) -> Table:
     )
     for name, estimate in numbers:
         table.add_row(name, str(estimate))
+    if measurement.corrected is not None:
+        table.add_row("pooled, corrected", str(measurement.corrected.pooled_entropy))
+        table.add_row("within prompts, corrected", str(measurement.corrected.entropy))
     for name, estimate in measurement.categories.items():
         table.add_row(f"  within, category {stripped(name, most=24)}", str(estimate))
     return table

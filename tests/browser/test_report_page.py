@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from ethostat.report import write_report
 from ethostat.taxonomy import FIVE_GOALS
-from report_cases import HOSTILE, hostile, measured
+from report_cases import HOSTILE, corrected, hostile, measured
 
 _ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -56,6 +56,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report(folder / "plain.html", measurement, taxonomy=FIVE_GOALS, responses=rows)
     measurement, rows, taxonomy = hostile()
     write_report(folder / "hostile.html", measurement, taxonomy=taxonomy, responses=rows)
+    measurement, rows = corrected()
+    write_report(folder / "corrected.html", measurement, taxonomy=FIVE_GOALS, responses=rows)
     measurement, rows = measured(prompts=100, samples=100, words="word " * 120)
     write_report(folder / "large.html", measurement, taxonomy=FIVE_GOALS, responses=rows)
     return folder
@@ -252,3 +254,17 @@ def test_ten_thousand_responses_stay_quick(visit: Visit, reports: Path) -> None:
 
     assert took < 300
     assert visit.page.locator("*").count() < 6000
+
+
+def test_corrected_figures_are_drawn_and_named_beside_the_raw_ones(visit: Visit, reports: Path) -> None:
+    """The chart's legend names both, the table has a column for each, and a hostile file name stays text."""
+    visit.open(reports / "corrected.html")
+    legend = visit.page.locator("#chart-profile .legendtext")
+    headings = visit.page.locator("#profile th[scope=col]").all_inner_texts()
+
+    assert legend.all_text_contents() == ["as classified", "corrected"]
+    assert visit.page.locator("#chart-profile .errorbar").count() == 10
+    assert headings[-4:] == ["share", "interval", "corrected", "interval, corrected"]
+    assert "Corrected." in visit.page.locator(".notice").inner_text()
+    assert HOSTILE[1] in visit.page.locator("#notes").inner_text()
+    assert (visit.complaints, visit.requests) == ([], [])

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom, t
 
-from ethostat.maths.confusion import choose_rows, joint_correction, labels_wanted, post_stratified
+from ethostat.maths.confusion import choose_rows, joint_correction, labels_wanted, post_stratified, redrawn_shares
 from ethostat.maths.entropy import entropy_of
 
 TUNED = np.array([0.9807, 0.0067, 0.0067, 0.0019, 0.0040])
@@ -111,3 +112,59 @@ def test_impossible_counts_are_refused(rng: np.random.Generator) -> None:
         post_stratified([0, 0], np.zeros((2, 2)), rng=rng)
     with pytest.raises(ValueError, match="goals must agree"):
         joint_correction([5, 5], np.zeros((2, 2)), np.eye(3), rng=rng)
+
+
+def panel(rng: np.random.Generator, prompts: int = 60, samples: int = 50) -> np.ndarray:
+    """Rows by prompt, true and predicted goal, (60, 5, 5): half of the prompts are answered, half refused, roughly."""
+    kinds = np.array([[0.92, 0.03, 0.02, 0.01, 0.02], [0.04, 0.03, 0.90, 0.01, 0.02]])[rng.integers(0, 2, prompts)]
+    shares = np.array([rng.dirichlet(12 * kind) for kind in kinds])
+    return np.array(
+        [[rng.multinomial(n, row) for n, row in zip(rng.multinomial(samples, p), ERRORS, strict=True)] for p in shares]
+    )
+
+
+def test_intervals_of_prompts_cover_those_of_rows_do_not(rng: np.random.Generator) -> None:
+    """S of all prompts like 60 seen: held by 90 % of the intervals over prompts or more, and by fewer over rows."""
+    truth = float(entropy_of([0.48, 0.03, 0.46, 0.01, 0.02]))
+    over_prompts = over_rows = 0
+    for _ in range(150):
+        cells = panel(rng)
+        said, labels = cells.sum(axis=1), labelled(rng, cells.sum(axis=0))
+        wide = post_stratified(said, labels, rng=rng).entropy()
+        narrow = post_stratified(said.sum(axis=0), labels, rng=rng).entropy()
+        over_prompts += wide.low <= truth <= wide.high
+        over_rows += narrow.low <= truth <= narrow.high
+
+    assert over_prompts >= binom.ppf(0.001, 150, 0.93)
+    assert over_prompts > over_rows
+
+
+def test_one_response_a_prompt_is_as_independent_rows(rng: np.random.Generator) -> None:
+    """A table of ones and zeros, one row a prompt, gives the shares' spread of the counts alone."""
+    counts = np.array([400, 60, 25, 10, 5])
+    table = np.repeat(np.eye(5, dtype=int), counts, axis=0)
+
+    by_prompt, by_row = redrawn_shares(table, 20_000, rng=rng), redrawn_shares(counts, 20_000, rng=rng)
+    assert by_prompt.mean(axis=0) == pytest.approx(by_row.mean(axis=0), abs=2e-3)
+    assert by_prompt.std(axis=0) == pytest.approx(by_row.std(axis=0), rel=0.05)
+
+
+def test_few_prompts_spread_as_students_t(rng: np.random.Generator) -> None:
+    """Eight prompts whose share of the first goal is 0.1 to 0.8: the spread is t's half-width over 1.96."""
+    shares = np.arange(1, 9) / 10
+    table = np.stack([1000 * shares, 1000 * (1 - shares)], axis=1).round().astype(int)
+    wanted = float(t.ppf(0.975, 7) / 1.96 * shares.std(ddof=1) / np.sqrt(8))
+
+    assert redrawn_shares(table, 20_000, rng=rng)[:, 0].std() == pytest.approx(wanted, rel=0.05)
+
+
+def test_the_joint_correction_of_prompts_is_that_of_rows_but_wider(rng: np.random.Generator) -> None:
+    """The same counts by prompt give the same aligned share, and an interval at least as wide."""
+    cells = panel(rng)
+    labels, known = labelled(rng, cells.sum(axis=0)), np.round(ERRORS * 300).astype(int)
+    said, mask = cells.sum(axis=1), [True, False, True, False, False]
+
+    by_prompt = joint_correction(said, labels, known, rng=rng, draws=3000).aligned(mask)
+    by_row = joint_correction(said.sum(axis=0), labels, known, rng=rng, draws=3000).aligned(mask)
+    assert by_prompt.value == pytest.approx(by_row.value, abs=5e-3)
+    assert by_prompt.half_width > by_row.half_width

@@ -10,7 +10,21 @@ import typer
 
 import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, json_line, opened_store, print_json, warn
-from ethostat.cli.options import ASKING, COUNTING, KEEPING, AsJson, ClassifierSpec, Db, Run, TaxonomySpec, option
+from ethostat.cli.options import (
+    ASKING,
+    COUNTING,
+    KEEPING,
+    AsJson,
+    CalibrationFile,
+    ClassifierSpec,
+    CorrectionName,
+    Db,
+    LabelsFile,
+    Run,
+    TaxonomySpec,
+    option,
+)
+from ethostat.cli.undoing import Undoing
 from ethostat.errors import InvalidInput, InvalidRow
 from ethostat.terminal import Gauge, forecast_view, measurement_view, to_terminal
 
@@ -99,6 +113,9 @@ def measure(
         Path | None,
         option("--requests", "With transcripts: of an OpenAI batch, the file it was made from.", panel=COUNTING),
     ] = None,
+    labels: LabelsFile = None,
+    calibration: CalibrationFile = None,
+    correction: CorrectionName = "auto",
     db: Db = None,
     reuse: Annotated[
         bool, option("--reuse", "Take stored responses of the same model, prompt, decoding and seed.", panel=KEEPING)
@@ -120,6 +137,7 @@ def measure(
         es.check_report_path(report)
     counted = _find_estimator(estimator)
     sorter, goals = _open_classifier(classifier, taxonomy)
+    undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
     if model.startswith(_RECORDED):
         source = model.removeprefix(_RECORDED)
@@ -127,7 +145,8 @@ def measure(
             measured = es.measure_transcripts(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store
             )
-            return _conclude(store, measured, goals, report=report, as_json=as_json)
+            return _conclude(store, measured, goals, undoing, report=report, as_json=as_json)
+    undoing.check(sorter, goals)
     asked, chosen = es.open_model(model, max_concurrency=concurrency, timeout=timeout), es.load_prompts(prompts)
     es.check_goals(sorter, goals)
     with opened_store(db, create=True) as store:
@@ -155,7 +174,7 @@ def measure(
                     on_stage=gauge.say,
                 ),
             )
-        return _conclude(store, measured, goals, report=report, as_json=as_json)
+        return _conclude(store, measured, goals, undoing, report=report, as_json=as_json)
 
 
 def classify(
@@ -185,15 +204,22 @@ def report(
     out: Annotated[Path | None, option("--out", "Where to write it: .html, .md or .json.", panel=KEEPING)] = None,
     db: Db = None,
     classifier: ClassifierSpec = "builtin",
+    labels: LabelsFile = None,
+    calibration: CalibrationFile = None,
+    correction: CorrectionName = "auto",
     as_json: AsJson = False,
 ) -> int:
     """Write a stored run as one self-contained page, as Markdown or as JSON; without --out, show it here.
 
-    A run that was interrupted is measured as far as it got, and the report says so.
+    A run that was interrupted is measured as far as it got, and the report says so. Where people labelled responses of
+    the run, corrected figures stand beside those of the classifier.
     """
+    if out is not None:
+        es.check_report_path(out)
     with opened_store(db) as store:
         measured, goals = es.stored_measurement(store, run, open_classifier=lambda: es.open_classifier(classifier))
-        return _conclude(store, measured, goals, report=out, as_json=as_json)
+        undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
+        return _conclude(store, measured, goals, undoing, report=out, as_json=as_json)
 
 
 def _known_price(model: es.Model, max_cost: float | None) -> Price | None:
@@ -225,14 +251,21 @@ def _open_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, es
 
 
 def _conclude(
-    store: es.Store, measured: es.Measurement, goals: es.Taxonomy, *, report: Path | None, as_json: bool
+    store: es.Store,
+    measured: es.Measurement,
+    goals: es.Taxonomy,
+    undoing: Undoing,
+    *,
+    report: Path | None,
+    as_json: bool,
 ) -> int:
     """Show a measurement and write its report; the exit code says whether anything is missing."""
+    measured = undoing.apply(store, measured, goals)
     if report is not None:
         es.write_report(report, measured, taxonomy=goals, responses=es.evidence_of(store, measured))
     if as_json:
         print_json(measured.to_dict())
-        for note in measured.provenance.notes:
+        for note in measured.provenance.notes + (measured.corrected.notes if measured.corrected else ()):
             warn(f"note: {note}")
     else:
         to_terminal(measurement_view(measured, goals))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
+CORRECTING = "How the classifier's errors are undone"
 
 
 def option(flag: str, help: str, *, env: str | None = None, panel: str | None = None, **more: Any) -> Any:
@@ -42,6 +44,33 @@ TaxonomySpec = Annotated[
         env="TAXONOMY",
         panel=COUNTING,
         show_default="the classifier's own",
+    ),
+]
+LabelsFile = Annotated[
+    Path | None,
+    option(
+        "--labels",
+        "People's labels of these responses (rows as `evaluate` reads them, with the id of the response): shows "
+        "figures with the classifier's errors undone beside its own.",
+        panel=CORRECTING,
+        show_default="the run's labels in the store",
+    ),
+]
+CalibrationFile = Annotated[
+    Path | None,
+    option(
+        "--calibration",
+        "What `evaluate --json` printed for this classifier on other rows; it is tested on these before it is used.",
+        panel=CORRECTING,
+    ),
+]
+CorrectionName = Annotated[
+    str,
+    option(
+        "--correction",
+        "auto (joint with a calibration that holds, else post-stratified), post-stratified, joint, or soft (from "
+        "probabilities, where the calibration shows that they are calibrated).",
+        panel=CORRECTING,
     ),
 ]
 Run = Annotated[str, typer.Argument(help="A run's id, the beginning of one, or `latest`.")]

@@ -59,9 +59,16 @@ def _figures(measurement: Measurement, taxonomy: Taxonomy, scheme: charts.Scheme
     """Every figure that this measurement has, with its text alternative."""
     goals = len(measurement.goals)
     shares = {f"{goal.key} {goal.name}": share for goal, share in zip(taxonomy.goals, measurement.shares, strict=True)}
-    parts = charts.entropy_rows(measurement)
+    parts, corrected = charts.entropy_rows(measurement), measurement.corrected
+    if corrected is not None:
+        named = zip(taxonomy.goals, corrected.shares, strict=True)
+        shares |= {f"{goal.key} {goal.name}, corrected": share for goal, share in named}
+    beside = None if corrected is None else corrected.shares
     found = {
-        "profile": (charts.goal_shares(measurement.shares, taxonomy=taxonomy, scheme=scheme), _lines(shares)),
+        "profile": (
+            charts.goal_shares(measurement.shares, taxonomy=taxonomy, corrected=beside, scheme=scheme),
+            _lines(shares),
+        ),
         "entropies": (charts.entropy_parts(measurement, scheme=scheme), _lines(parts)),
     }
     if measurement.categories:
@@ -94,6 +101,12 @@ def _lines(rows: Mapping[str, Estimate]) -> str:
 def _goal_rows(measurement: Measurement, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     rows = zip(taxonomy.goals, measurement.profile.counts, measurement.shares, strict=True)
     return [
-        {"place": place, "goal": goal, "count": count, "share": share}
+        {
+            "place": place,
+            "goal": goal,
+            "count": count,
+            "share": share,
+            "corrected": None if measurement.corrected is None else measurement.corrected.shares[place],
+        }
         for place, (goal, count, share) in enumerate(rows)
     ]

@@ -12,6 +12,7 @@ from ethostat.taxonomy import Taxonomy
 from ethostat.visible import one_line
 
 _MOST_PROMPTS = 5
+_RULES = "| --- | --- | ---: | ---: | --- |"
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -22,6 +23,7 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
         f"## Ethical entropy of {_code(source.model)}",
         f"**{headline_name(measurement)}: {escape(str(headline))}**",
         f"Aligned share: {escape(str(measurement.aligned))}",
+        *_corrected(measurement),
         *map(escape, meaning(measurement)),
         _profile(measurement, taxonomy),
         _estimates("entropy", entropy_rows(measurement)),
@@ -30,7 +32,8 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
         parts.append(_estimates("category", {_code(name): row for name, row in measurement.categories.items()}))
     if uncertain := _most_uncertain(measurement):
         parts.append(_estimates("most uncertain prompts", {_code(row.id): row.entropy for row in uncertain}))
-    parts += [f"> {escape(one_line(note))}" for note in source.notes]
+    notes = source.notes + (() if measurement.corrected is None else measurement.corrected.notes)
+    parts += [f"> {escape(one_line(note))}" for note in notes]
     parts.append(_origin(measurement))
     return "\n\n".join(parts) + "\n"
 
@@ -45,13 +48,29 @@ def escape(text: str) -> str:
     return re.sub(r"(?<=://)|(?<=\bwww)", "\u2060", inert)
 
 
+def _corrected(measurement: Measurement) -> list[str]:
+    """The corrected aligned share, and what the correction rests on."""
+    found = measurement.corrected
+    if found is None:
+        return []
+    return [
+        f"Aligned share, corrected ({_code(found.describe())}): {escape(str(found.aligned))}",
+        f"Mean within-prompt S, corrected: {escape(str(found.entropy))}",
+    ]
+
+
 def _profile(measurement: Measurement, taxonomy: Taxonomy) -> str:
-    lines = ["| goal | aligned | count | share | interval |", "| --- | --- | ---: | ---: | --- |"]
+    lines, corrected = ["| goal | aligned | count | share | interval |", _RULES], measurement.corrected
+    if corrected is not None:
+        lines = [f"{lines[0]} corrected | interval, corrected |", f"{_RULES} ---: | --- |"]
     rows = zip(taxonomy.goals, measurement.profile.counts, measurement.shares, strict=True)
-    for goal, count, share in rows:
+    for place, (goal, count, share) in enumerate(rows):
         aligned = "yes" if goal.aligned else "no"
         name = f"{goal.key} {escape(goal.name)}"
-        lines.append(f"| {name} | {aligned} | {count:,} | {value(share)} | {interval(share)} |")
+        beside = ""
+        if corrected is not None:
+            beside = f" {value(corrected.shares[place])} | {interval(corrected.shares[place])} |"
+        lines.append(f"| {name} | {aligned} | {count:,} | {value(share)} | {interval(share)} |{beside}")
     return "\n".join(lines)
 
 

@@ -1,15 +1,29 @@
-"""The store: runs, prompts, responses, verdicts and failures in any SQL database.
+"""The store: runs, prompts, responses, verdicts, labels and failures in any SQL database.
 
 `records` holds what is kept, `tables` how it lies on disk, `database` opens and migrates, `store` reads and
-writes, `keeping` writes from an event loop, `export` copies a run into a file.
+writes, `labels` is what people did, `keeping` writes from an event loop, `export` copies a run into a file.
 """
 
 from __future__ import annotations
 
 from ethostat.store.export import export
 from ethostat.store.keeping import RunKeeper
+from ethostat.store.labels import Act, Choice, ChosenRow
 from ethostat.store.opening import default_path, opened
 from ethostat.store.records import Run, RunSetup, Tally, content_hash
 from ethostat.store.store import Store
 
-__all__ = ["Run", "RunKeeper", "RunSetup", "Store", "Tally", "content_hash", "default_path", "export", "opened"]
+__all__ = [
+    "Act",
+    "Choice",
+    "ChosenRow",
+    "Run",
+    "RunKeeper",
+    "RunSetup",
+    "Store",
+    "Tally",
+    "content_hash",
+    "default_path",
+    "export",
+    "opened",
+]

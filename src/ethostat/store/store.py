@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, inse
 from sqlalchemy.exc import IntegrityError
 
 from ethostat.errors import InvalidInput, StoreError
-from ethostat.response import Failure, Message, Prompt, PromptSet, Response, Verdict
+from ethostat.response import Failure, Label, Message, Prompt, PromptSet, Response, Verdict
 from ethostat.store import tables as t
 from ethostat.store.database import lock_path, open_database, read_url, shown, translated, writing
 from ethostat.store.holding import Holds
+from ethostat.store.labels import WAYS, Act, Choice, ChosenRow, labels_of
 from ethostat.store.records import FAILED, FINISHED, RUNNING, Run, RunSetup, Tally
 
 _PAGE = 1000
@@ -46,7 +47,7 @@ class _Frame:
 
 
 class Store:
-    """Runs, prompts, responses, verdicts and failures in a database.
+    """Runs, prompts, responses, verdicts, labels and failures in a database.
 
     `database` is a path (a SQLite file, made if absent unless `create` is false) or a SQLAlchemy URL. A method
     that writes returns when what it wrote is on disk. Every method may be called from any thread. Raises
@@ -260,6 +261,74 @@ class Store:
         for row in self._pages(frame, _judged(classifier_hash).where(t.verdicts.c.goal.is_(None))):
             yield _response_from(frame, row)
 
+    # Labels
+
+    def add_choice(self, run_id: str, choice: Choice) -> Choice:
+        """Record which rows people are to label; gives the one that is stored already where there is an equal one."""
+        frame = self._frame(run_id)
+        with translated(self._url):
+            _once_more(partial(self._add_choice, frame, choice))
+        return next(one for one in self.choices(run_id) if one.fingerprint == choice.fingerprint)
+
+    def choices(self, run_id: str) -> list[Choice]:
+        """What was chosen for labelling from this run, the oldest first."""
+        frame = self._frame(run_id)
+        rows = self._rows(select(t.choices).where(t.choices.c.run_key == frame.key).order_by(t.choices.c.key))
+        return [_choice_from(row, self._chosen_rows(frame, row.key)) for row in rows]
+
+    def add_act(self, run_id: str, act: Act) -> Act:
+        """Store what a rater did with a row, on disk when this returns; gives it with its key."""
+        frame = self._frame(run_id)
+        place = frame.place(act.prompt_id, act.index)
+        response = select(t.draws.c.response_key).where(t.draws.c.run_key == frame.key, _at([place]))
+        with translated(self._url), writing(self._engine) as connection:
+            key = connection.scalar(response)
+            if key is None:
+                raise InvalidInput(
+                    f"response {act.index} to prompt {act.prompt_id!r} is not stored; label a stored one"
+                )
+            act = replace(act, time=act.time or _now())
+            stored = insert(t.acts).values(response_key=key, **_act_row(act)).returning(t.acts.c.key)
+            return replace(act, key=connection.execute(stored).scalar_one())
+
+    def acts(self, run_id: str, *, after: int = 0) -> list[Act]:
+        """What raters did with the rows of a run, the oldest first; with `after`, only what has a larger key."""
+        frame = self._frame(run_id)
+        query = select(t.acts, t.draws.c.prompt_key, t.draws.c.idx).join(
+            t.draws, t.draws.c.response_key == t.acts.c.response_key
+        )
+        query = query.where(t.draws.c.run_key == frame.key, t.acts.c.key > after).order_by(t.acts.c.key)
+        return [_act_from(frame, row) for row in self._rows(query)]
+
+    def labels(
+        self, run_id: str, *, taxonomy_hash: str | None = None, classifier_hash: str | None = None
+    ) -> list[Label]:
+        """The labels that stand, of all raters, in the order in which they were given; skips and notes are none.
+
+        A label is of the response: every run that shares it has it. With `taxonomy_hash` only labels under those
+        goals. `chosen` and `predicted` are of the rows' choices; with `classifier_hash` only of choices that this
+        classifier's verdicts made, or that needed none.
+        """
+        frame = self._frame(run_id)
+        acts = [act for act in self.acts(run_id) if taxonomy_hash in (None, act.taxonomy_hash)]
+        where = (
+            t.draws.c.run_key == frame.key,
+            exists(select(1).where(t.acts.c.response_key == t.draws.c.response_key)),
+        )
+        ids = {}
+        for row in self._rows(select(t.draws.c.prompt_key, t.draws.c.idx, t.draws.c.response_id).where(*where)):
+            prompt_id = frame.prompts[row.prompt_key].id
+            ids[prompt_id, row.idx] = row.response_id or f"{prompt_id}/{row.idx}"
+        return labels_of(acts, ids, self._ways(frame, taxonomy_hash, classifier_hash))
+
+    def response(self, run_id: str, prompt_id: str, index: int) -> Response:
+        """One response. Raises InvalidInput where it is not stored."""
+        frame = self._frame(run_id)
+        rows = self._rows(_DRAWN.where(t.draws.c.run_key == frame.key, _at([frame.place(prompt_id, index)])))
+        if not rows:
+            raise InvalidInput(f"response {index} to prompt {prompt_id!r} is not stored")
+        return _response_from(frame, rows[0])
+
     # How it is done
 
     def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -360,6 +429,44 @@ class Store:
                 _forget_failures(connection, frame, batch)
         return len(draws)
 
+    def _add_choice(self, frame: _Frame, choice: Choice) -> None:
+        same = select(1).where(t.choices.c.run_key == frame.key, t.choices.c.fingerprint == choice.fingerprint)
+        with writing(self._engine) as connection:
+            if connection.execute(same).first():
+                return
+            stored = insert(t.choices).values(_choice_row(frame, choice)).returning(t.choices.c.key)
+            choice_key = connection.execute(stored).scalar_one()
+            places = {frame.place(row.prompt_id, row.index): row for row in choice.rows}
+            keys = _response_keys(connection, frame, list(places))
+            rows = [
+                {"choice_key": choice_key, "position": n, "response_key": keys[place], "predicted": row.predicted}
+                for n, (place, row) in enumerate(places.items())
+            ]
+            for batch in _batches(rows, _BATCH):
+                connection.execute(insert(t.chosen), batch)
+
+    def _chosen_rows(self, frame: _Frame, choice_key: int) -> tuple[ChosenRow, ...]:
+        query = _CHOSEN.where(t.draws.c.run_key == frame.key, t.chosen.c.choice_key == choice_key)
+        rows = self._rows(query.order_by(t.chosen.c.position))
+        return tuple(ChosenRow(frame.prompts[row.prompt_key].id, row.idx, row.predicted) for row in rows)
+
+    def _ways(
+        self, frame: _Frame, taxonomy_hash: str | None, classifier_hash: str | None
+    ) -> dict[tuple[str, int], tuple[str, str | None]]:
+        """How each row was chosen and what was predicted for it; in several ways, the first of WAYS."""
+        query = _CHOSEN.where(t.draws.c.run_key == frame.key).order_by(t.chosen.c.choice_key)
+        found: dict[tuple[str, int], tuple[str, str | None]] = {}
+        for row in self._rows(query):
+            by = row.classifier and row.classifier["hash"]
+            if classifier_hash not in (None, by) and by is not None:
+                continue
+            if taxonomy_hash not in (None, row.taxonomy["hash"]):
+                continue
+            place = frame.prompts[row.prompt_key].id, row.idx
+            if place not in found or WAYS.index(row.way) < WAYS.index(found[place][0]):
+                found[place] = row.way, row.predicted
+        return found
+
     def _judge(self, frame: _Frame, classifier_hash: str, batch: Mapping[Place, Verdict]) -> None:
         with writing(self._engine) as connection:
             query = _judged(classifier_hash).where(t.draws.c.run_key == frame.key, _at(batch))
@@ -394,6 +501,19 @@ _DRAWN = select(t.responses, t.draws.c.prompt_key, t.draws.c.idx, t.draws.c.resp
     t.draws, t.draws.c.response_key == t.responses.c.key
 )
 
+_CHOSEN = (
+    select(
+        t.draws.c.prompt_key,
+        t.draws.c.idx,
+        t.chosen.c.predicted,
+        t.choices.c.way,
+        t.choices.c.classifier,
+        t.choices.c.taxonomy,
+    )
+    .join(t.chosen, t.chosen.c.response_key == t.draws.c.response_key)
+    .join(t.choices, t.choices.c.key == t.chosen.c.choice_key)
+)
+
 
 def _judged(classifier_hash: str | None) -> Select[*tuple[Any, ...]]:
     fits = and_(t.verdicts.c.response_key == t.responses.c.key, t.verdicts.c.classifier_hash == classifier_hash)
@@ -419,6 +539,15 @@ def _reusable(run: Run, contents: Sequence[str]) -> Select[*tuple[Any, ...]]:
 
 def _at(places: Iterable[Place], table: Any = t.draws) -> Any:
     return tuple_(table.c.prompt_key, table.c.idx).in_(list(places))
+
+
+def _response_keys(connection: Connection, frame: _Frame, places: Sequence[Place]) -> dict[Place, int]:
+    found: dict[Place, int] = {}
+    for batch in _batches(places, _BATCH):
+        query = select(t.draws.c.prompt_key, t.draws.c.idx, t.draws.c.response_key)
+        for row in connection.execute(query.where(t.draws.c.run_key == frame.key, _at(batch))):
+            found[row.prompt_key, row.idx] = row.response_key
+    return found
 
 
 def _known_places(connection: Connection, frame: _Frame, places: Iterable[Place]) -> set[Place]:
@@ -518,3 +647,36 @@ def _verdict_row(response_key: int, classifier_hash: str, verdict: Verdict) -> d
         "goal": verdict.goal,
         "probabilities": list(verdict.probabilities),
     }
+
+
+def _choice_row(frame: _Frame, choice: Choice) -> dict[str, Any]:
+    return {
+        "run_key": frame.key,
+        "fingerprint": choice.fingerprint,
+        "way": choice.way,
+        "seed": choice.seed,
+        "settings": dict(choice.settings),
+        "taxonomy": dict(choice.taxonomy),
+        "classifier": choice.classifier and dict(choice.classifier),
+        "created": choice.created or _now(),
+    }
+
+
+def _choice_from(row: Row[*tuple[Any, ...]], rows: tuple[ChosenRow, ...]) -> Choice:
+    return Choice(row.way, rows, row.taxonomy, row.seed, row.classifier, row.settings, row.created)
+
+
+_ACT_FIELDS = ("rater", "kind", "settles", "goal", "note", "taxonomy_hash", "time")
+
+
+def _act_row(act: Act) -> dict[str, Any]:
+    return {name: getattr(act, name) for name in _ACT_FIELDS}
+
+
+def _act_from(frame: _Frame, row: Row[*tuple[Any, ...]]) -> Act:
+    values = {name: getattr(row, name) for name in (*_ACT_FIELDS, "key")}
+    return Act(prompt_id=frame.prompts[row.prompt_key].id, index=row.idx, **values)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Float,
@@ -26,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 VERSION_TABLE = "ethostat_version"
 _ESCAPED = "\x01json:"
 
@@ -161,4 +162,43 @@ failures = Table(
     Column("idx", Integer, primary_key=True),
     Column("kind", String(64), nullable=False),
     Column("message", ExactText, nullable=False),
+)
+
+choices = Table(
+    "choices",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("run_key", ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    Column("fingerprint", String(16), nullable=False),
+    Column("way", String(16), nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("taxonomy", JSON, nullable=False),
+    Column("classifier", JSON(none_as_null=True)),
+    Column("created", String(32), nullable=False),
+    UniqueConstraint("run_key", "fingerprint"),
+)
+
+chosen = Table(
+    "chosen",
+    metadata,
+    Column("choice_key", ForeignKey("choices.key", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("response_key", ForeignKey("responses.key", ondelete="CASCADE"), nullable=False, index=True),
+    Column("predicted", String(32)),
+)
+
+# What raters did, one row a key press, in order; rows are added and never changed.
+acts = Table(
+    "acts",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("response_key", ForeignKey("responses.key", ondelete="CASCADE"), nullable=False, index=True),
+    Column("rater", ExactText, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("settles", Boolean, nullable=False),
+    Column("goal", String(32)),
+    Column("note", ExactText),
+    Column("taxonomy_hash", String(16), nullable=False),
+    Column("time", String(40), nullable=False),
 )

@@ -1,10 +1,11 @@
 """How fast the encoder classifies: load time, latency of one response, rows a second, memory of a long stream.
 
-    python benchmarks/classify.py [--classifier builtin] [--rows 2000] [--stream 100000]
+    python benchmarks/classify.py [--classifier builtin] [--rows 2000] [--stream 100000] [--t5 256]
 
 The texts are made here: words of English frequency, prompts and responses with log-normal lengths (medians of
 60 and 450 characters, 90 % below about 110 and 1,600, as in logs of question answering; one response in a
-thousand has 200 kB). A full stream takes minutes; `--stream` sets its length.
+thousand has 200 kB). A full stream takes minutes; `--stream` sets its length. `--t5 N` also runs T5-base in torch
+(extra `train`) on the tokens of N of these rows, by turns with the encoder, in fp32 and in bf16: ratios, not seconds.
 """
 
 from __future__ import annotations
@@ -54,7 +55,34 @@ def main() -> None:
             "response": int(np.median([len(row.text) for row in rows])),
         },
     }
+    if options.t5:
+        found["against_t5_base"] = _against_t5(classifier, rows[: options.t5])
     print(json.dumps(found, indent=1))
+
+
+def _against_t5(classifier: EncoderClassifier, rows: list[Response]) -> dict[str, float | int]:
+    """Rows a second of the encoder over those of T5-base: median of three rounds by turns."""
+    import torch
+
+    from _t5 import rows_a_second, t5_base
+
+    tokens = [classifier.tokens(row).ids for row in rows]
+    whole, half = t5_base(), t5_base().to(torch.bfloat16)
+    rounds = []
+    for _ in range(3):
+        ours = _throughput(classifier, rows)["rows_a_second"]
+        rounds.append([ours, rows_a_second(whole, tokens), ours, rows_a_second(half, tokens)])
+    ours, fp32, _, bf16 = np.median(rounds, axis=0)
+    pairs = np.median([(a / b, c / d) for a, b, c, d in rounds], axis=0)
+    return {
+        "rows": len(rows),
+        "mean_tokens": round(float(np.mean([len(row) for row in tokens])), 1),
+        "encoder_rows_a_second": round(float(ours), 1),
+        "t5_fp32_rows_a_second": round(float(fp32), 2),
+        "t5_bf16_rows_a_second": round(float(bf16), 2),
+        "times_t5_fp32": round(float(pairs[0]), 1),
+        "times_t5_bf16": round(float(pairs[1]), 1),
+    }
 
 
 def row_of(rng: random.Random, number: int) -> Response:
@@ -129,6 +157,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--stream", type=int, default=5_000)
+    parser.add_argument("--t5", type=int, default=0, help="rows to run T5-base on as well; needs torch")
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 

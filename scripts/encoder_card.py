@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from encoder_rows import GOALS, HELD_FOLD, Corpus, Example, sources
+from encoder_rows import GOALS, HELD_FOLD, Corpus, Example, prompt_of, sources
 from encoder_short import SHORT
 from ethostat.classifiers.cutting import Cutting
 from ethostat.classifiers.encoder import CARD, TOKENIZER, WEIGHTS, EncoderClassifier
-from ethostat.response import Prompt
 from ethostat.taxonomy import FIVE_GOALS
 
 Figures = dict[str, Any]
@@ -56,6 +55,7 @@ LICENCES = {
     "jbb_artifacts_PAIR": "MIT",
     "jbb_artifacts_GCG": "MIT",
     "jbb_artifacts_JBC": "MIT",
+    "written": "as this package; synthetic, written for it with a large language model: `scripts/written/`",
 }
 
 
@@ -66,8 +66,8 @@ def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[st
     """
     _write_facts(out, temperature=1.0, version="0", extra={})
     classifier = EncoderClassifier(out)
-    logits = np.array([classifier.logits(Prompt.from_text(row.prompt), row.response) for row in corpus.held])
-    truth = np.array([GOALS.index(row.goals[0]) for row in corpus.held])
+    logits, truth = _judged(classifier, corpus.held)
+    written, written_truth = _judged(classifier, corpus.written_held)
     fitting = np.array([_half(row) for row in corpus.held])
     weights = _alike([row.source for row in corpus.held])
     temperature = round(_fit_temperature(logits[fitting], truth[fitting], weights[fitting]), 4)
@@ -80,9 +80,15 @@ def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[st
         else f"fold {HELD_FOLD}, by prompt group",
         "temperature": temperature,
         "parity": parity,
-        "learned_from": sources([*corpus.rows, *corpus.partial, *corpus.prompts]),
+        "learned_from": sources([*corpus.rows, *corpus.partial, *corpus.prompts, *corpus.written]),
         "left_out": corpus.left_out,
         "figures": figures(logits / temperature, truth, corpus.held),
+        "written": {
+            "accuracy": share(written.argmax(axis=1) == written_truth),
+            "in conversations": share(
+                (written.argmax(axis=1) == written_truth)[[bool(row.turns) for row in corpus.written_held]]
+            ),
+        },
         "calibration": {
             "ece": round(_calibration_error(ours, theirs, np.ones(len(theirs))), 4),
             "ece_sources_alike": round(_calibration_error(ours, theirs, weights[~fitting]), 4),
@@ -91,6 +97,12 @@ def evaluate(out: Path, corpus: Corpus, *, parity: Figures, without: Sequence[st
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n")
     return evaluation
+
+
+def _judged(classifier: EncoderClassifier, rows: Sequence[Example]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits (rows, 5) before the temperature, and the place of each row's label."""
+    logits = np.array([classifier.logits(prompt_of(row), row.response) for row in rows])
+    return logits, np.array([GOALS.index(row.goals[0]) for row in rows])
 
 
 def figures(logits: NDArray[np.float64], truth: NDArray[np.int64], rows: Sequence[Example]) -> Figures:
@@ -220,6 +232,7 @@ def _readme(evaluation: Figures, unseen: Sequence[Figures], backbone: str, versi
         _table("Accuracy by source", found["sources"]),
         _table("Where it matters", {name.replace("_", " "): found[name] for name in _KINDS}),
         _confusion(found["confusion"]),
+        _table("Exchanges written for training, held out by prompt", evaluation["written"]),
         *([_unseen(other) for other in unseen] or [_NONE_UNSEEN]),
         "## Learned from\n",
         "\n".join(f"- {name}: {n} ({_licence(name)})" for name, n in evaluation["learned_from"].items()),
@@ -265,7 +278,8 @@ _LIMITS = """## What it cannot do
 
 - It does not know facts: whether a fluent answer is false (`false_or_harmful_help`) it mostly guesses from tone.
 - An answer near the topic that misses the question is often taken for help.
-- Harm that only an earlier turn of a conversation reveals is not seen; the last user turn decides.
+- Of a conversation it sees the last user turn and little of what went before: harm built up over many turns is
+  often missed.
 - Refusals without the usual words, and compliance after a refusal's words, are the hard cases.
 - Very short texts say little: a bare "No." to a harmful request, or a told joke, may be taken for off-topic.
 - Plain instructions for harm that do not begin with a word like "Sure" are sometimes taken for off-topic.

@@ -18,6 +18,7 @@ Rows = list[tuple[list[int], list[int]]]
 def export(network: FactorNetwork, tokenizer: Tokenizer, rows: Rows, out: Path) -> dict[str, float]:
     """Write weights.onnx (int8) and tokenizer.json; return how far torch, fp32 and int8 are apart on the rows."""
     network.eval()
+    network.backbone.set_attn_implementation("eager")
     before = _torch_logits(network, rows)
     table = network.backbone.embeddings.word_embeddings
     network.backbone.embeddings.word_embeddings = ByteEmbedding(table.weight.detach())

@@ -25,7 +25,7 @@ class FactorNetwork(nn.Module):
 
     def __init__(self, backbone: Path, dropout: float = 0.1) -> None:
         super().__init__()
-        self.backbone = AutoModel.from_pretrained(backbone, add_pooling_layer=False, attn_implementation="eager")
+        self.backbone = AutoModel.from_pretrained(backbone, add_pooling_layer=False, attn_implementation="sdpa")
         # Half of the parameters, and few rows to move them: words that training never saw keep their meaning.
         self.backbone.embeddings.requires_grad_(False)
         width = self.backbone.config.hidden_size

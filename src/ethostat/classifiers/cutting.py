@@ -37,8 +37,8 @@ class Tokens(NamedTuple):
 class Cutting:
     """How many tokens of each part are kept: the prompt's last ones, the response's first and last ones."""
 
-    prompt: int = 112
-    context: int = 40
+    prompt: int = 128
+    context: int = 72
     response_head: int = 96
     response_tail: int = 48
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from tokenizers import Tokenizer
 
-from ethostat.classifiers.cutting import Cutting
+from ethostat.classifiers.cutting import Cutting, Tokens
 from ethostat.errors import ClassifierError, CorruptWeights, InvalidInput
 from ethostat.response import Prompt, Response, Verdict
 from ethostat.taxonomy import Taxonomy
@@ -152,6 +152,10 @@ class EncoderClassifier:
         feed = {"ids": np.array([tokens.ids], dtype=np.int64), "segments": np.array([tokens.segments], dtype=np.int64)}
         (logits,) = self._session.run(["logits"], feed)
         return np.asarray(logits[0], dtype=np.float64)
+
+    def tokens(self, response: Response) -> Tokens:
+        """What it sees of a response and its prompt."""
+        return self._card.cutting.tokens(self._tokenizer, response.prompt, response.text)
 
     def _verdict(self, response: Response) -> Verdict:
         probabilities = softmax(self.logits(response.prompt, response.text) / self._card.temperature)

@@ -52,6 +52,8 @@ class LabelledRow:
     settles: bool = False
     chosen: str | None = None
     predicted: str | None = None
+    time: str | None = None
+    note: str | None = None
 
 
 def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
@@ -112,7 +114,15 @@ def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
         settles=row.fields.get("settles") in (True, "true", "True"),
         chosen=fields.word(row, "chosen"),
         predicted=fields.word(row, "predicted"),
+        time=_said(row, "time"),
+        note=_said(row, "note"),
     )
+
+
+def _said(row: Row, name: str) -> str | None:
+    """A text that no figure rests on: of another type it is left out, and the row counts."""
+    value = row.fields.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
     from ethostat.labelled import evaluate as evaluate
+    from ethostat.labelfile import LabelFile as LabelFile
     from ethostat.labelling import Labelling as Labelling
     from ethostat.maths.entropy import ESTIMATORS as ESTIMATORS
     from ethostat.maths.entropy import entropy as entropy
@@ -114,6 +115,7 @@ _HOMES = {
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "labelled": ("evaluate",),
+    "labelfile": ("LabelFile",),
     "labelling": ("Labelling",),
     "maths.entropy": ("ESTIMATORS", "entropy"),
     "maths.estimate": ("Estimate",),

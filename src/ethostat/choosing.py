@@ -33,8 +33,9 @@ class Selection:
 
     `stratified` is 70 rows of the most frequent predicted goal and 20 of each other, scaled where `wanted` says how
     many in all; `informative` the rows of whose verdict the classifier is least sure, which say nothing of how often it
-    errs; `random` any rows; `all` every row. The order is random, that of `informative` by uncertainty. With `overlap` the
-    first rows are for every rater, each row behind them for one. Raises InvalidInput for numbers that cannot be meant.
+    errs; `random` any rows; `all` every row. The order is random, that of `informative` by uncertainty. With `overlap`
+    the first rows are for every rater, each row behind them for one. Raises InvalidInput for numbers that cannot be
+    meant.
     """
 
     way: str | None = None

@@ -97,14 +97,14 @@ def goals_of(task: Task, run: Run | None) -> Taxonomy:
 
 def _known_run(store: Store, task: Task) -> Run | None:
     """The run that the source names, or that holds the file's responses."""
-    if not task.is_file:
-        run = store.get_run(task.source)
-        if not store.tally(run.id).responses:
-            raise TooLittleEvidence(f"run {run.id} has no response yet; label it when it has")
-        return run
-    run, rejected = find_recorded(task.source, store=store)
-    if rejected.count:
-        task.on_stage(f"note: {rejected}")
+    if task.is_file:
+        found, rejected = find_recorded(task.source, store=store)
+        if rejected.count:
+            task.on_stage(f"note: {rejected}")
+        return found
+    run = store.get_run(task.source)
+    if not store.tally(run.id).responses:
+        raise TooLittleEvidence(f"run {run.id} has no response yet; label it when it has")
     return run
 
 

@@ -13,7 +13,6 @@ from ethostat.cli.frame import opened_store, print_json, warn
 from ethostat.cli.options import COUNTING, KEEPING, AsJson, Db, TaxonomySpec, option
 from ethostat.desk import Screen, sit
 from ethostat.errors import InvalidInput
-from ethostat.labelfile import LabelFile
 from ethostat.terminal import agreement_view, to_terminal
 
 CHOOSING = "Which rows are labelled"
@@ -148,10 +147,10 @@ def _user() -> str:
         raise InvalidInput("this user has no name on this machine; say who labels with --rater NAME") from error
 
 
-def _open_file(path: Path | None, store: es.Store, work: es.Labelling) -> LabelFile | None:
+def _open_file(path: Path | None, store: es.Store, work: es.Labelling) -> es.LabelFile | None:
     if path is None:
         return None
-    file = LabelFile(path, store, work.run_id, taxonomy=work.taxonomy)
+    file = es.LabelFile(path, store, work.run_id, taxonomy=work.taxonomy)
     if file.taken:
         warn(f"note: {file.taken} labels of {path} that {store.name} did not know were taken in")
     return file

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from ethostat.labelling import Item, Said
-from ethostat.response import Message, Prompt, Response
-from ethostat.taxonomy import Taxonomy
 from ethostat.visible import one_line, spelt
+
+if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
+    from ethostat.labelling import Item, Said
+    from ethostat.response import Prompt, Response
+    from ethostat.taxonomy import Taxonomy
 
 GOAL_KEYS = [key for key in "1234567890" + string.ascii_letters if key not in "usnpqkjb"]
 """The goals' keys, in order; the letters left out are commands."""
@@ -49,19 +51,18 @@ def item_page(item: Item, columns: int, *, fold: int | None) -> list[Line]:
 def prompt_lines(prompt: Prompt, columns: int, *, fold: int | None) -> list[Line]:
     """The turns; where they are more than `fold` lines, the last one alone, and of that its beginning and its end."""
     turns = prompt.messages
-    title = "PROMPT" if len(turns) == 1 else f"PROMPT, {len(turns)} turns"
-    whole = [line for turn in turns for line in _turn_lines(turn, columns, named=len(turns) > 1)]
+    if len(turns) == 1:
+        lines = _content_lines(turns[0].content, columns)
+        return [Line("PROMPT", "bold"), *_cut(lines, columns, most=fold)]
+    title = Line(f"PROMPT, {len(turns)} turns", "bold")
+    whole = [
+        line for turn in turns for line in (Line(f"{turn.role}:", "italic"), *_content_lines(turn.content, columns))
+    ]
     if fold is None or len(whole) <= max(fold, _LEAST_FOLD):
-        return [Line(title, "bold"), *whole]
-    last = _turn_lines(turns[-1], columns, named=len(turns) > 1)
-    most, left_out = max(fold - 2, _LEAST_FOLD), 0
-    if len(last) > most:
-        tail = most // 2
-        left_out = len(last) - most
-        last = [*last[: most - tail], _folded(f"{_count(left_out, 'line')} more", columns), *last[-tail:]]
-    if len(turns) > 1:
-        last.insert(0, _folded(_count(len(turns) - 1, "earlier turn"), columns))
-    return [Line(title, "bold"), *last]
+        return [title, *whole]
+    earlier = _folded(_count(len(turns) - 1, "earlier turn"), columns)
+    last = _cut(_content_lines(turns[-1].content, columns), columns, most=fold - 2)
+    return [title, earlier, Line(f"{turns[-1].role}:", "italic"), *last]
 
 
 def help_page(taxonomy: Taxonomy, columns: int) -> list[Line]:
@@ -174,25 +175,31 @@ def _words(line: str) -> Iterator[str]:
     yield line[start:]
 
 
-def _turn_lines(turn: Message, columns: int, *, named: bool) -> list[Line]:
-    heading = [Line(f"{turn.role}:", "italic")] if named else []
-    return heading + (barred(turn.content, columns) if turn.content.strip() else [_nothing(turn.content)])
+def _content_lines(text: str, columns: int) -> list[Line]:
+    if text.strip():
+        return barred(text, columns)
+    return [Line("(white space only)" if text else "(empty)", "dim")]
+
+
+def _cut(lines: list[Line], columns: int, *, most: int | None) -> list[Line]:
+    """The beginning and the end of lines of which there are more than `most`."""
+    if most is None or len(lines) <= max(most, _LEAST_FOLD):
+        return lines
+    kept = max(most - 1, 1)
+    tail = kept // 2
+    more = _folded(f"{_count(len(lines) - kept, 'line')} more", columns)
+    return [*lines[: kept - tail], more, *lines[len(lines) - tail :]]
 
 
 def _response_lines(response: Response, columns: int) -> list[Line]:
     cut = ", cut off by the longest answer that was allowed" if response.finish_reason == "length" else ""
-    text = response.text
-    return [Line(f"RESPONSE{cut}", "bold"), *(barred(text, columns) if text.strip() else [_nothing(text)])]
+    return [Line(f"RESPONSE{cut}", "bold"), *_content_lines(response.text, columns)]
 
 
 def _said_lines(said: Said, columns: int) -> list[Line]:
     given = ", ".join(f"{count} x {goal}" for goal, count in said.goals.items())
     lines = [Line(part, "bold") for part in wrapped(f"RATERS SAID {given}", columns)]
     return lines + [line for note in said.notes for line in barred(f"note: {note}", columns)]
-
-
-def _nothing(text: str) -> Line:
-    return Line("(white space only)" if text else "(empty)", "dim")
 
 
 def _folded(what: str, columns: int) -> Line:

@@ -70,7 +70,7 @@ class Screen:
         if os.environ.get("TERM", "dumb") == "dumb":
             raise InvalidInput("labelling needs a terminal that can move its cursor; TERM is 'dumb' or not set")
         self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
-        self._colours = Console().color_system
+        self._colours: Any = Console().color_system
         self._waiting = b""
         self._seen = (0, 0)
         self._pressed = float("-inf")
@@ -176,7 +176,7 @@ class Screen:
         tty.setcbreak(self._in)  # Ctrl-C and Ctrl-Z stay signals
         mode = termios.tcgetattr(self._in)
         mode[0] &= ~(termios.IXON | termios.ICRNL)  # Ctrl-S must not freeze the picture
-        termios.tcsetattr(self._in, termios.TCSADRAIN, mode)
+        termios.tcsetattr(self._in, termios.TCSAFLUSH, mode)  # what was typed before the first picture judges nothing
         self._say(_TAKE)
 
     def _give_back(self) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from ethostat.desk.page import GOAL_KEYS, Line, flowed, goal_lines, help_page, item_page, rule, wrapped
 from ethostat.desk.screen import ENDED, ESCAPE, PASTED, RESIZED, Key, Screen
-from ethostat.labelling import Item, Labelling
 from ethostat.visible import one_line
+
+if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
+    from ethostat.labelling import Item, Labelling
 
 TOO_FAST = 0.1
 """Seconds: a goal, an undo or a skip so soon after another key is a key held down or typed ahead, and does nothing."""

@@ -120,7 +120,8 @@ class Labelling:
 
     @property
     def item(self) -> Item | None:
-        """The current row with what may be seen of it."""
+        """The current row with what may be seen of it; what others did meanwhile is heard first."""
+        self._listen()
         place = self.current
         if place is None:
             return None

@@ -88,11 +88,11 @@ def agreement_view(found: Agreement) -> Group:
         "",
         rows_view("Pairs", pairs),
         "",
-        rows_view("Another rater says it too", [{"goal": key, "share": one} for key, one in found.goals.items()]),
+        "Where one rater says a goal, another does too:",
+        rows_view("", [{"goal": key, "share": one} for key, one in found.goals.items()]),
         "",
-        rows_view(
-            f"Raters differ on {len(disputes)}, {sum(not one['settled'] for one in disputes)} to settle", disputes
-        ),
+        f"Raters differ on {len(disputes)}, {sum(not one['settled'] for one in disputes)} to settle",
+        rows_view("", disputes),
     )
 
 

@@ -55,7 +55,7 @@ def row_of(picture: str) -> str:
 
 
 def test_kill_9_loses_no_label_and_work_goes_on_where_it_stopped(folder):
-    """When a row is shown, the label of the one before is in the store and in the file; the next start shows that row."""
+    """When a row is shown, the label before it is in the store and in the file; the next start shows that row."""
     with label(folder) as terminal:
         first = row_of(terminal.see("0 of 6 labelled"))
         second = row_of(terminal.press_and_see("2", "1 of 6 labelled"))
@@ -137,11 +137,17 @@ def test_hostile_text_sends_the_terminal_nothing_and_every_size_holds(folder):
     said = [{"role": "system", "content": HOSTILE}, {"role": "user", "content": "שלום 漢字 👨‍👩‍👧 \x1b[5n" * 30}]
     write_rows(folder / "log.jsonl", [{"messages": said, "response": HOSTILE}])
 
-    with label(folder, columns=60, rows=14) as terminal:
+    with label(folder, columns=60, rows=20) as terminal:
         picture = terminal.see("evil")
         assert "│ RESPONSE" in picture
         assert "│ 1 Helpful & Aligned" in picture
-        for columns, rows, text in ((1, 1, "t"), (16, 5, "0 of 1"), (31, 7, "0 of 1"), (200, 60, "earlier turn")):
+        for columns, rows, text in (
+            (1, 1, "t"),
+            (16, 5, "0 of 1"),
+            (31, 7, "0 of 1"),
+            (200, 60, "system:"),
+            (60, 20, "more"),
+        ):
             start = len(terminal.sent)
             terminal.resize(columns, rows)
             lines = terminal.see(text, start=start).split("\n")

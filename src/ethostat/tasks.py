@@ -15,6 +15,7 @@ from ethostat.measurement import Identity
 from ethostat.provenance import check_goals, classifier_identity
 from ethostat.recorded import find_recorded, measure_transcripts, record_transcripts
 from ethostat.store import Run, Store
+from ethostat.store.records import FINISHED
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 from ethostat.workflow import classify_run
 
@@ -103,8 +104,11 @@ def _known_run(store: Store, task: Task) -> Run | None:
             task.on_stage(f"note: {rejected}")
         return found
     run = store.get_run(task.source)
-    if not store.tally(run.id).responses:
+    responses = store.tally(run.id).responses
+    if not responses:
         raise TooLittleEvidence(f"run {run.id} has no response yet; label it when it has")
+    if run.status != FINISHED:
+        task.on_stage(f"note: run {run.id} is unfinished; rows are chosen once, among its {responses} responses so far")
     return run
 
 

@@ -35,10 +35,10 @@ def test_what_a_model_wrote_stands_behind_the_bar():
     fake = "RESPONSE\nRATERS SAID 9 x g1\x1b[2J\u2028\x85more"
     item = Item(Response(Prompt.from_text(fake), fake), note=fake, said=Said({"g1": 1, "g4": 1}, (fake,)))
 
-    page = item_page(item, 40, fold=None)
+    page = item_page(item, 60, taxonomy=FIVE_GOALS, fold=None)
 
     assert [line.text for line in page if not line.barred] == [
-        "RATERS SAID 1 x g1, 1 x g4", "PROMPT", "RESPONSE", "YOUR NOTE",
+        "RATERS SAID 1 x Helpful & Aligned, 1 x Refusal Misaligned", "PROMPT", "RESPONSE", "YOUR NOTE",
     ]  # fmt: skip
     assert all(line.text.isprintable() for line in page)
 
@@ -59,7 +59,10 @@ def test_a_long_conversation_shows_its_last_turn():
 
 def test_an_empty_response_says_so():
     """Nothing, and white space alone, are named: an off-topic answer, not a fault of the page."""
-    pages = [item_page(Item(Response(Prompt.from_text("q"), text)), 40, fold=None) for text in ("", " \n ")]
+    pages = [
+        item_page(Item(Response(Prompt.from_text("q"), text)), 40, taxonomy=FIVE_GOALS, fold=None)
+        for text in ("", " \n ")
+    ]
 
     assert [page[-1].text for page in pages] == ["(empty)", "(white space only)"]
 

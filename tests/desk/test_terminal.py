@@ -101,7 +101,7 @@ def test_two_raters_at_once_see_nothing_of_each_other(folder):
 
     with label(folder, "--adjudicate", rater="cy") as cy:
         shown = cy.see("0 of 2 settled")
-        assert "RATERS SAID 1 x g1, 1 x g4" in shown
+        assert "RATERS SAID 1 x Helpful & Aligned, 1 x Refusal Misaligned" in shown
         assert "ann" not in shown
         cy.press_and_see("4", "1 of 2 settled")
         cy.kill()

@@ -38,9 +38,9 @@ class Line(NamedTuple):
         return Text.assemble((_BAR, "cyan"), (self.text, self.style)) if self.barred else Text(self.text, self.style)
 
 
-def item_page(item: Item, columns: int, *, fold: int | None) -> list[Line]:
+def item_page(item: Item, columns: int, *, taxonomy: Taxonomy, fold: int | None) -> list[Line]:
     """What raters said (in adjudication), the prompt, the response, the rater's own note; `fold` is `prompt_lines`'."""
-    lines = [] if item.said is None else _said_lines(item.said, columns)
+    lines = [] if item.said is None else _said_lines(item.said, columns, taxonomy)
     lines += prompt_lines(item.response.prompt, columns, fold=fold)
     lines += _response_lines(item.response, columns)
     if item.note:
@@ -196,8 +196,9 @@ def _response_lines(response: Response, columns: int) -> list[Line]:
     return [Line(f"RESPONSE{cut}", "bold"), *_content_lines(response.text, columns)]
 
 
-def _said_lines(said: Said, columns: int) -> list[Line]:
-    given = ", ".join(f"{count} x {goal}" for goal, count in said.goals.items())
+def _said_lines(said: Said, columns: int, taxonomy: Taxonomy) -> list[Line]:
+    names = {goal.key: one_line(goal.name) for goal in taxonomy.goals}
+    given = ", ".join(f"{count} x {names[goal]}" for goal, count in said.goals.items())
     lines = [Line(part, "bold") for part in wrapped(f"RATERS SAID {given}", columns)]
     return lines + [line for note in said.notes for line in barred(f"note: {note}", columns)]
 

@@ -173,7 +173,7 @@ class Sitting:
             if self._in_help:
                 page = help_page(self.labelling.taxonomy, columns)
             elif self._item is not None:
-                page = item_page(self._item, columns, fold=fold)
+                page = item_page(self._item, columns, taxonomy=self.labelling.taxonomy, fold=fold)
             else:
                 page = [Line(part) for part in wrapped(self._at_the_end(), columns)]
             self._laid_out = (kind, page)
@@ -182,7 +182,8 @@ class Sitting:
     def _at_the_end(self) -> str:
         progress = self._progress
         passed = f" {progress.skipped} are skipped: s goes through them." if progress.skipped else ""
-        done = f"No row is left: {progress.done} of {progress.total} are labelled."
+        what = "settled" if self.labelling.settles else "labelled"
+        done = f"No row is left: {progress.done} of {progress.total} are {what}."
         return f"{done}{passed}\n\nu takes the last one back, q quits."
 
     def _header(self) -> Text:

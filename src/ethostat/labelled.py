@@ -100,7 +100,7 @@ def evaluate(
     notes = [str(rejected)] if rejected.count else []
     if split:
         notes.append(
-            f"{split} responses were not used, since their raters are evenly split; `ethostat label --adjudicate`"
+            f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
         )
     found = _evaluation(rows, verdicts, classifier, identity=Identity(Path(source).name, content), seed=seed)
     return replace(found, missing=rejected.count, notes=tuple(notes))

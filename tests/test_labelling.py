@@ -236,7 +236,7 @@ def test_a_label_file_goes_on_in_another_store(tmp_path):
         after = json.loads(out.read_text())
 
     assert file.taken == 1
-    assert after | {"chosen": before["chosen"]} == before
+    assert after | {name: before[name] for name in ("chosen", "log")} == before
     assert (before["chosen"], before["note"]) == ("all", "seen twice")
     assert after["chosen"] in ("all", "unknown")
 
@@ -308,6 +308,34 @@ def test_adjudication_goes_through_the_disputed_rows_and_nothing_else(tmp_path):
         assert work.undo() == "g4"
         again = adjudicate(own, task(source=str(source)), rater="di")
         assert (again.item.response.id, again.progress.done) == ("r3", 1)
+
+
+def test_labels_of_two_machines_keep_how_their_rows_were_chosen(tmp_path):
+    """Brought together they still say stratified and what was predicted; in a log that grew since, unknown."""
+    rows = [{"id": f"r{i}", "prompt": f"q{i % 3}", "response": f"{'g1' if i % 2 else 'g4'} {i}"} for i in range(12)]
+    source = write_rows(tmp_path / "log.jsonl", rows)
+    stratified = Task(str(source), classifier=WordClassifier(), selection=es.Selection(wanted=6))
+    files = []
+    for who, goal in (("ann", "g1"), ("bo", "g2")):
+        with es.Store(tmp_path / f"{who}.db") as own:
+            work = begin_labelling(own, stratified, rater=who)
+            file = es.LabelFile(tmp_path / f"{who}.jsonl", own, work.run_id, taxonomy=work.taxonomy)
+            while work.item is not None:
+                work.label(goal)
+            file.write()
+            files.append(file.path)
+
+    kinds = []
+    for more in ([], [{"id": "new", "prompt": "q0", "response": "g1 new"}]):
+        write_rows(source, [*rows, *more])
+        with es.Store(tmp_path / f"cy{len(more)}.db") as own:
+            work = adjudicate(own, task(source=str(source)), rater="cy", labels=files)
+            out = es.LabelFile(tmp_path / f"cy{len(more)}.jsonl", own, work.run_id, taxonomy=work.taxonomy).path
+            written = [json.loads(line) for line in out.read_text().splitlines()]
+            kinds.append({(row["chosen"], row.get("predicted") == row["response"].split()[0]) for row in written})
+            assert len(written) == 12
+
+    assert kinds == [{("stratified", True)}, {("unknown", False)}]
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\x1b[2J", "x" * 65, "two\nlines"])

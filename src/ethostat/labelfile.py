@@ -19,8 +19,8 @@ from ethostat.errors import InvalidInput, StoreError
 from ethostat.labelled import LabelledRow, read_labelled
 from ethostat.response import Label, Response
 from ethostat.rows import Rejected
-from ethostat.store import Act, Store
-from ethostat.store.labels import LABEL, NOTE
+from ethostat.store import Act, Choice, ChosenRow, Store, content_hash
+from ethostat.store.labels import LABEL, NOTE, WAYS
 from ethostat.taxonomy import Taxonomy
 
 UNKNOWN = "unknown"
@@ -46,6 +46,7 @@ class LabelFile:
 
     def __init__(self, path: Path, store: Store, run_id: str, *, taxonomy: Taxonomy) -> None:
         self.path, self.store, self.run_id, self.taxonomy = path, store, run_id, taxonomy
+        self._log = store.get_run(run_id).identity.get("rows")
         self._lines: dict[Label, bytes] = {}
         self._written: list[bytes] = []
         self._stamp: tuple[int, int] | None = None
@@ -78,7 +79,9 @@ class LabelFile:
     def _line(self, label: Label) -> bytes:
         if label not in self._lines:
             response = self.store.response(self.run_id, label.prompt_id, label.index)
-            self._lines[label] = json.dumps(label_row(label, response), ensure_ascii=True).encode() + b"\n"
+            self._lines[label] = (
+                json.dumps(label_row(label, response, log=self._log), ensure_ascii=True).encode() + b"\n"
+            )
         return self._lines[label]
 
     def _take(self) -> int:
@@ -101,7 +104,8 @@ class LabelFile:
 def take_labels(store: Store, run_id: str, path: Path, *, taxonomy: Taxonomy) -> Taken:
     """Take labels that were given elsewhere into the store; where it knows of a rater and a row, that stands.
 
-    A row is a response's if id, prompt and text agree, and it needs `rater`.
+    A row is a response's if id, prompt and text agree, and it needs `rater`. How it was chosen is kept where it was
+    chosen among these very responses (`log`).
     """
     responses = {response.id: response for response in store.responses(run_id)}
     acts = [act for act in store.acts(run_id) if act.taxonomy_hash == taxonomy.hash]
@@ -119,11 +123,29 @@ def take_labels(store: Store, run_id: str, path: Path, *, taxonomy: Taxonomy) ->
     for response, row in new:
         for act in _acts_of(response, row, taxonomy):
             store.add_act(run_id, act)
+    _keep_choices(store, run_id, new, taxonomy)
     return Taken(len(new), known, len(rows) - known - len(new), rejected)
 
 
-def label_row(label: Label, response: Response) -> dict[str, Any]:
-    """A label with its response as a plain row, as `evaluate` and `measure --labels` read it."""
+def _keep_choices(store: Store, run_id: str, taken: list[tuple[Response, LabelledRow]], taxonomy: Taxonomy) -> None:
+    """Note of labels that were taken in how their rows were chosen, where that was among the responses of this run."""
+    log = store.get_run(run_id).identity.get("rows")
+    for way in WAYS:
+        rows = {
+            (response.prompt.id, response.index): ChosenRow(response.prompt.id, response.index, row.predicted)
+            for response, row in taken
+            if row.chosen == way and row.log is not None and row.log == log
+        }
+        if rows:
+            goals, name = taxonomy.to_dict() | {"hash": taxonomy.hash}, content_hash([list(place) for place in rows])
+            store.add_choice(run_id, Choice(way, tuple(rows.values()), goals, settings={"taken": name}))
+
+
+def label_row(label: Label, response: Response, *, log: str | None = None) -> dict[str, Any]:
+    """A label with its response as a plain row, as `evaluate` and `measure --labels` read it.
+
+    `log` is the hash of the recorded responses among which the row was chosen.
+    """
     prompt = response.prompt
     is_text = len(prompt.messages) == 1 and prompt.messages[0].role == "user"
     row = {
@@ -137,6 +159,7 @@ def label_row(label: Label, response: Response) -> dict[str, Any]:
         "time": label.time,
         "chosen": label.chosen or UNKNOWN,
         "predicted": label.predicted,
+        "log": log,
         "settles": label.settles or None,
         "note": label.note,
         "model": response.model or None,

@@ -41,7 +41,8 @@ class LabelledRow:
     """A response and the goal that a person gave it; rows of one `group` are not independent.
 
     `rater` is who gave it, `settles` says that it decides between raters, and `chosen` how the row was chosen ("all",
-    "stratified", "informative"), the last two when a classifier had said `predicted`; where the row says so.
+    "stratified", "informative"), the last two when a classifier had said `predicted`; `log` is the hash of the
+    responses among which it was chosen; where the row says so.
     """
 
     response: Response
@@ -55,6 +56,7 @@ class LabelledRow:
     predicted: str | None = None
     time: str | None = None
     note: str | None = None
+    log: str | None = None
 
 
 def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
@@ -144,6 +146,7 @@ def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
         predicted=fields.word(row, "predicted"),
         time=_said(row, "time"),
         note=_said(row, "note"),
+        log=_said(row, "log"),
     )
 
 

@@ -158,6 +158,22 @@ def test_unusable_rows_are_counted_and_named(tmp_path: Path) -> None:
         es.evaluate(WordClassifier(), write_lines(tmp_path / "bad.jsonl", bad))
 
 
+def test_raters_of_one_response_count_once(tmp_path: Path) -> None:
+    """Of 3 raters the majority counts, a settling label decides, an even split is left out and told in the notes."""
+    said = {0: ["g1", "g1", "g2"], 1: ["g1", "g2"], 2: ["g2", "g3"]}
+    rows = [
+        labelled(goal, "g1", number, rater=f"rater {place}")
+        for number, goals in said.items()
+        for place, goal in enumerate(goals)
+    ]
+    rows.append(labelled("g3", "g1", 2, rater="cy") | {"settles": "true"})
+
+    found = es.evaluate(WordClassifier(), write_lines(tmp_path / "rows.jsonl", rows))
+
+    assert (found.n, found.scores.confusion[0][0], found.scores.confusion[2][0]) == (2, 1, 1)
+    assert "1 responses were not used, since their raters are evenly split" in found.notes[0]
+
+
 def test_other_taxonomies_have_no_three_goals(tmp_path: Path) -> None:
     """With goals of the user's own there is nothing to collapse and no g1 to confuse with g2."""
     goals = Taxonomy("two", "1", (Goal("yes", "Yes", "Says yes.", True), Goal("no", "No", "Says no.", False)))

@@ -14,7 +14,9 @@ The house, from the ground up; a module imports only from below its own line.
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
     corrected                       a measurement with the classifier's errors undone
-    settings, terminal, cli         faces
+    choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
+    tasks, raters                   kept in, what a rater sits down to, how far raters agree
+    settings, terminal, desk, cli   faces
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.
 """
@@ -25,6 +27,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
     from ethostat.corrected import CORRECTIONS as CORRECTIONS
     from ethostat.corrected import Labels as Labels
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
     from ethostat.labelled import evaluate as evaluate
+    from ethostat.labelfile import LabelFile as LabelFile
+    from ethostat.labelling import Labelling as Labelling
     from ethostat.maths.entropy import ESTIMATORS as ESTIMATORS
     from ethostat.maths.entropy import entropy as entropy
     from ethostat.maths.estimate import Estimate as Estimate
@@ -57,6 +62,9 @@ if TYPE_CHECKING:
     from ethostat.prompts import load_prompts as load_prompts
     from ethostat.provenance import check_goals as check_goals
     from ethostat.provenance import classifier_identity as classifier_identity
+    from ethostat.raters import Agreement as Agreement
+    from ethostat.raters import agreement_of as agreement_of
+    from ethostat.raters import stored_agreement as stored_agreement
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import check_evaluation_path as check_evaluation_path
@@ -73,6 +81,9 @@ if TYPE_CHECKING:
     from ethostat.store import default_path as default_path
     from ethostat.store import export as export
     from ethostat.summary import summarise as summarise
+    from ethostat.tasks import Task as Task
+    from ethostat.tasks import adjudicate as adjudicate
+    from ethostat.tasks import begin_labelling as begin_labelling
     from ethostat.taxonomies import load_taxonomy as load_taxonomy
     from ethostat.taxonomy import FIVE_GOALS as FIVE_GOALS
     from ethostat.taxonomy import Goal as Goal
@@ -88,6 +99,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
     "corrected": (
@@ -103,6 +115,8 @@ _HOMES = {
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "labelled": ("evaluate",),
+    "labelfile": ("LabelFile",),
+    "labelling": ("Labelling",),
     "maths.entropy": ("ESTIMATORS", "entropy"),
     "maths.estimate": ("Estimate",),
     "maths.profile": ("Profile",),
@@ -115,9 +129,11 @@ _HOMES = {
     "models.transformers": ("TransformersModel",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
+    "raters": ("Agreement", "agreement_of", "stored_agreement"),
     "report": ("check_evaluation_path", "check_report_path", "write_evaluation", "write_report"),
     "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),
+    "tasks": ("Task", "adjudicate", "begin_labelling"),
     "taxonomies": ("load_taxonomy",),
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
     "provenance": ("check_goals", "classifier_identity"),

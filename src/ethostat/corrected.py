@@ -7,7 +7,6 @@ P(said | true) was elsewhere, and is tested against these responses before it is
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from ethostat.correction import Basis, Correction
 from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.evaluation import Evaluation
-from ethostat.labelled import LabelledRow, read_labelled
+from ethostat.labelled import LabelledRow, agreed, read_labelled
 from ethostat.maths.calibration import calibration_fit
 from ethostat.maths.confusion import Corrected, joint_correction, post_stratified
 from ethostat.maths.estimate import Estimate
@@ -271,7 +270,7 @@ def _match(
             favoured += 1
         else:
             given.setdefault(row.response.id, []).append(row)
-    matched = {id: taxonomy.index(goal) for id, rows in given.items() if (goal := _agreed(rows))}
+    matched = {id: taxonomy.index(goal) for id, rows in given.items() if (goal := agreed(rows))}
     left_out = {
         f"of {len(labels.rows):,} labels ({labels.name}) are not of responses of this measurement (id, prompt and text "
         "must agree) and were not used: what a verdict means elsewhere is not what it means here": strangers,
@@ -288,13 +287,6 @@ def _is_by_chance(row: LabelledRow, verdict: Verdict) -> bool:
     if row.chosen == _STRATIFIED and row.predicted not in (None, verdict.goal):
         return False
     return row.chosen in (None, *_BY_CHANCE)
-
-
-def _agreed(rows: Sequence[LabelledRow]) -> str | None:
-    """The goal that settles it, else the one that most raters gave; None where two share the first place."""
-    settled = [row.label for row in rows if row.settles]
-    first, *rest = Counter(settled[-1:] or [row.label for row in rows]).most_common(2)
-    return None if rest and rest[0][1] == first[1] else first[0]
 
 
 def _window(

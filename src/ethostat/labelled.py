@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,8 @@ class LabelledRow:
     """A response and the goal that a person gave it; rows of one `group` are not independent.
 
     `rater` is who gave it, `settles` says that it decides between raters, and `chosen` how the row was chosen ("all",
-    "stratified", "informative"), the last two when a classifier had said `predicted`; where the row says so.
+    "stratified", "informative"), the last two when a classifier had said `predicted`; `log` is the hash of the
+    responses among which it was chosen; where the row says so.
     """
 
     response: Response
@@ -52,6 +54,9 @@ class LabelledRow:
     settles: bool = False
     chosen: str | None = None
     predicted: str | None = None
+    time: str | None = None
+    note: str | None = None
+    log: str | None = None
 
 
 def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
@@ -79,11 +84,13 @@ def evaluate(
 ) -> Evaluation:
     """How often the classifier says what people said of the rows of a file, with 95 % intervals over groups.
 
-    `seed` is the bootstrap's: the same rows and seed give the same intervals. Raises InvalidInput for an unusable
-    file, TooLittleEvidence where no row is usable; rows that cannot be used are counted in the notes.
+    Of several raters of one response the majority counts, or the label that settles it. `seed` is the bootstrap's: the
+    same rows and seed give the same intervals. Raises InvalidInput for an unusable file, TooLittleEvidence where no row
+    is usable; rows that cannot be used are counted in the notes.
     """
     rejected = Rejected()
-    rows = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
+    given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
+    rows, split = _one_label_each(given)
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
     verdicts: list[Verdict] = []
@@ -91,7 +98,32 @@ def evaluate(
         on_stage(f"classifying: {start} of {len(rows)} rows")
         verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
     on_stage("estimating")
-    return _evaluation(rows, verdicts, classifier, name=Path(source).name, rejected=rejected, seed=seed)
+    content = content_hash([[row.response.prompt.hash, row.response.text, row.label] for row in given])
+    notes = [str(rejected)] if rejected.count else []
+    if split:
+        notes.append(
+            f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
+        )
+    found = _evaluation(rows, verdicts, classifier, identity=Identity(Path(source).name, content), seed=seed)
+    return replace(found, missing=rejected.count, notes=tuple(notes))
+
+
+def agreed(rows: Sequence[LabelledRow]) -> str | None:
+    """The goal that settles it, else the one that most raters gave; None where two share the first place."""
+    settled = [row.label for row in rows if row.settles]
+    first, *rest = Counter(settled[-1:] or [row.label for row in rows]).most_common(2)
+    return None if rest and rest[0][1] == first[1] else first[0]
+
+
+def _one_label_each(rows: Sequence[LabelledRow]) -> tuple[list[LabelledRow], int]:
+    """Rows that name their rater, as one row a response; and how many responses have raters that are evenly split."""
+    found: dict[object, list[LabelledRow]] = {}
+    for place, row in enumerate(rows):
+        response = row.response
+        key = place if row.rater is None else (response.id, response.prompt.hash, response.text)
+        found.setdefault(key, []).append(row)
+    kept = [replace(given[0], label=goal) for given in found.values() if (goal := agreed(given))]
+    return kept, len(found) - len(kept)
 
 
 def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
@@ -112,7 +144,16 @@ def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
         settles=row.fields.get("settles") in (True, "true", "True"),
         chosen=fields.word(row, "chosen"),
         predicted=fields.word(row, "predicted"),
+        time=_said(row, "time"),
+        note=_said(row, "note"),
+        log=_said(row, "log"),
     )
+
+
+def _said(row: Row, name: str) -> str | None:
+    """A text that no figure rests on: of another type it is left out, and the row counts."""
+    value = row.fields.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +183,15 @@ def _evaluation(
     verdicts: Sequence[Verdict],
     classifier: Classifier,
     *,
-    name: str,
-    rejected: Rejected,
+    identity: Identity,
     seed: int,
 ) -> Evaluation:
     judged = _judged(rows, verdicts, classifier.taxonomy, rng=np.random.default_rng(seed))
     tables, right, goals = judged.tables(), judged.truth == judged.said, classifier.taxonomy
-    content = [[row.response.prompt.hash, row.response.text, row.label] for row in rows]
     return Evaluation(
         classifier=classifier_identity(classifier),
         taxonomy=Identity(goals.name, goals.hash, goals.version),
-        rows=Identity(name, content_hash(content)),
+        rows=identity,
         n=len(rows),
         groups=len(tables),
         scores=_scores(tables, goals.keys, judged.rng),
@@ -164,8 +203,6 @@ def _evaluation(
         sources=_parts(judged, [row.source for row in rows]),
         subtypes=_parts(judged, [row.subtype for row in rows]),
         misses=_misses(rows, verdicts, judged.sure),
-        missing=rejected.count,
-        notes=(str(rejected),) if rejected.count else (),
     )
 
 

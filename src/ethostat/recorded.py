@@ -16,7 +16,7 @@ from ethostat.measurement import Identity, Measurement
 from ethostat.provenance import check_goals, classifier_identity, installed_versions, provenance_of
 from ethostat.response import Prompt, PromptSet, Verdict
 from ethostat.rows import Rejected
-from ethostat.store import RunSetup, Store, content_hash, opened
+from ethostat.store import Run, RunSetup, Store, content_hash, opened
 from ethostat.summary import summarise
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 from ethostat.transcripts import NO_PROMPT, TranscriptRow, read_transcripts
@@ -46,7 +46,7 @@ def measure_transcripts(
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
     verdicts, identity = _verdicts(rows, classifier, taxonomy)
-    prompts = PromptSet(Path(source).name, tuple(_distinct(rows)))
+    prompts = _prompts(source, rows)
     notes = (str(rejected),) if rejected.count else ()
     with opened(store) as kept:
         run = kept.start_run(_setup(source, rows, prompts, taxonomy, identity))
@@ -64,6 +64,24 @@ def measure_transcripts(
         )
         finished = kept.finish_run(run.id, measurement.to_dict())
     return replace(measurement, provenance=replace(measurement.provenance, finished=finished.finished))
+
+
+def find_recorded(source: Path | str, *, store: Store) -> tuple[Run | None, Rejected]:
+    """The run of the store that holds the very responses of a file, None where none does; and the rows left out.
+
+    Of several it is the latest on which people have worked, else the latest. Raises InvalidInput for an unusable file,
+    TooLittleEvidence where no row is usable.
+    """
+    rows, rejected = _without_verdicts(source)
+    return _recorded(store, rows, _prompts(source, rows)), rejected
+
+
+def record_transcripts(source: Path | str, *, store: Store) -> Run:
+    """A new run with the responses of a file, without verdicts. Raises what `find_recorded` does."""
+    rows, _ = _without_verdicts(source)
+    run = store.start_run(_setup(source, rows, _prompts(source, rows)))
+    store.add_responses(run.id, [row.response for row in rows])
+    return store.finish_run(run.id)
 
 
 def classify_rows(
@@ -118,8 +136,38 @@ def _unknown_prompts(rows: Sequence[TranscriptRow]) -> Estimate | None:
     return Estimate.undefined(reason, level=0.95, unit="nats", n=len(rows))
 
 
+def _without_verdicts(source: Path | str) -> tuple[list[TranscriptRow], Rejected]:
+    rejected = Rejected()
+    rows = list(rejected.set_aside(read_transcripts(source, taxonomy=None)))
+    if not rows:
+        raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
+    return rows, rejected
+
+
+def _prompts(source: Path | str, rows: Sequence[TranscriptRow]) -> PromptSet:
+    return PromptSet(Path(source).name, tuple(_distinct(rows)))
+
+
+def _recorded(store: Store, rows: Sequence[TranscriptRow], prompts: PromptSet) -> Run | None:
+    """The run that holds these responses whole: people's acts decide, then age."""
+    named = content_hash([row.response.id for row in rows])
+    texts = {row.response.id: row.response.text for row in rows}
+    found = [
+        run
+        for run in store.runs()
+        if run.identity.get("rows") == named
+        and run.prompts_hash == prompts.hash
+        and texts == {response.id: response.text for response in store.responses(run.id)}
+    ]
+    return next((run for run in found if store.acts(run.id)), found[0] if found else None)
+
+
 def _setup(
-    source: Path | str, rows: Sequence[TranscriptRow], prompts: PromptSet, taxonomy: Taxonomy, classifier: Identity
+    source: Path | str,
+    rows: Sequence[TranscriptRow],
+    prompts: PromptSet,
+    taxonomy: Taxonomy | None = None,
+    classifier: Identity | None = None,
 ) -> RunSetup:
     models = sorted({row.response.model for row in rows if row.response.model})
     return RunSetup(
@@ -130,7 +178,7 @@ def _setup(
             "rows": content_hash([row.response.id for row in rows]),
         },
         prompts=prompts,
-        taxonomy=taxonomy.to_dict(),
-        classifier=classifier.to_dict(),
+        taxonomy=None if taxonomy is None else taxonomy.to_dict(),
+        classifier=None if classifier is None else classifier.to_dict(),
         versions=installed_versions(),
     )

@@ -166,7 +166,8 @@ class Label:
 
     `settles` says that it decides between raters who differ. `chosen` is how the row was chosen for labelling
     ("all", "stratified", "informative") and `predicted` the goal that a classifier gave it then; only rows chosen at
-    random, all or stratified, say how often a classifier errs.
+    random, all or stratified, say how often a classifier errs. `prompt_id` and `index` are the response's place in its
+    run.
     """
 
     response_id: str
@@ -178,6 +179,7 @@ class Label:
     chosen: str | None = None
     predicted: str | None = None
     prompt_id: str = ""
+    index: int = 0
 
 
 def _hash_messages(messages: Sequence[Message]) -> str:

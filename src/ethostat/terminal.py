@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
+    from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
     from ethostat.taxonomy import Taxonomy
 
@@ -58,6 +59,41 @@ def evaluation_view(found: Evaluation) -> Group:
         if kinds:
             parts += ["", rows_view(f"By {name}", [{name: key, "accuracy": kinds[key].accuracy} for key in kinds])]
     return Group(*parts)
+
+
+def agreement_view(found: Agreement) -> Group:
+    """Raters, figures of all of them, pairs, goals, and the responses on which they differ, by id."""
+    title = Text.assemble(
+        (stripped(found.name, most=80), "bold"), f": {found.shared} of {found.n} labelled twice or more"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, estimate in found.headline().items():
+        table.add_row(name, str(estimate))
+    pairs = [
+        {"raters": f"{p.first}, {p.second}", "n": p.n, "same": p.same, "Cohen's kappa": p.kappa} for p in found.pairs
+    ]
+    disputes = [
+        {
+            "id": one.id,
+            "said": ", ".join(f"{count} x {goal}" for goal, count in one.labels.items()),
+            "settled": one.settled or "",
+        }
+        for one in found.disputes
+    ]
+    return Group(
+        title,
+        table,
+        "",
+        rows_view("Raters", [{"rater": name, "labels": n} for name, n in found.raters.items()]),
+        "",
+        rows_view("Pairs", pairs),
+        "",
+        "Where one rater says a goal, another does too:",
+        rows_view("", [{"goal": key, "share": one} for key, one in found.goals.items()]),
+        "",
+        f"Raters differ on {len(disputes)}, {sum(not one['settled'] for one in disputes)} to settle",
+        rows_view("", disputes),
+    )
 
 
 def _figures_table(found: Evaluation) -> Table:

@@ -2,7 +2,7 @@
 
 frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
-evaluating.py evaluate
+evaluating.py evaluate                             labelling.py label, agreement
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 from ethostat import __version__
 from ethostat.cli.evaluating import evaluate
 from ethostat.cli.frame import run
+from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
 
@@ -30,6 +31,8 @@ app.command()(measure)
 app.command()(classify)
 app.command()(report)
 app.command()(evaluate)
+app.command()(label)
+app.command()(agreement)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

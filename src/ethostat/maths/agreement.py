@@ -6,6 +6,7 @@ a group are not independent: intervals resample whole groups, and shares take Wi
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -128,12 +129,32 @@ def krippendorff_alpha(
     `ratings` (N, K) counts who said what of each row; n is the number of rows with 2 or more.
     Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability.
     """
-    counts = _ratings(ratings)
-    paired = counts.sum(axis=1) > 1
-    counts, kept = counts[paired], None if groups is None else np.asarray(groups)[paired]
-    pairs = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(counts.shape[1])
-    coincidences = _by_group(pairs / np.maximum(counts.sum(axis=1) - 1, 1)[:, None, None], kept)
+    counts, coincidences = _coincidences(ratings, groups)
     return bca(coincidences, _krippendorff, _coefficient("Krippendorff's alpha", len(counts), level), rng=rng)
+
+
+def pair_agreement(
+    ratings: ArrayLike, *, rng: np.random.Generator, groups: ArrayLike | None = None, level: float = 0.95
+) -> Estimate:
+    """Share of pairs of raters that say the same of a row, each rating weighing the same; `ratings` as for alpha."""
+    counts, coincidences = _coincidences(ratings, groups)
+    return bca(coincidences, _same_share, Figure("pairs that agree", len(counts), level=level), rng=rng)
+
+
+def goal_agreement(
+    ratings: ArrayLike, *, rng: np.random.Generator, groups: ArrayLike | None = None, level: float = 0.95
+) -> list[Estimate]:
+    """For each goal, the chance that another rater says it of a row of which one rater said it.
+
+    `ratings` (N, K) counts who said what of each row; n is the number of rows of which somebody said the goal.
+    Undefined for a goal that nobody said. Source: Cicchetti and Feinstein 1990, High agreement but low kappa II.
+    """
+    counts, coincidences = _coincidences(ratings, groups)
+    said = (counts > 0).sum(axis=0)
+    return [
+        bca(coincidences, partial(_same_of, k), Figure("specific agreement", int(said[k]), level=level), rng=rng)
+        for k in range(counts.shape[1])
+    ]
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike, *, rng: np.random.Generator, level: float = 0.95) -> Estimate:
@@ -234,6 +255,16 @@ def _krippendorff(totals: Floats) -> Floats:
         return _beyond(seen, (values * (values - 1)).sum(axis=1) / (n * (n - 1)))
 
 
+def _same_share(totals: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.einsum("bii->b", totals) / totals.sum(axis=(1, 2)))
+
+
+def _same_of(goal: int, totals: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(totals[:, goal, goal] / totals[:, goal].sum(axis=1))
+
+
 def _beyond(seen: Floats, chance: Floats) -> Floats:
     """Agreement beyond chance, (seen - chance) / (1 - chance); nan where chance leaves no room."""
     room = 1 - chance
@@ -267,6 +298,15 @@ def _by_group(rows: Floats, groups: ArrayLike | None) -> Floats:
     tables = np.zeros((int(group.max(initial=-1)) + 1, *rows.shape[1:]))
     np.add.at(tables, group, rows)
     return tables
+
+
+def _coincidences(ratings: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Rows with two ratings or more (N, K), and each group's matrix (G, K, K) of pairs within a row."""
+    counts = _ratings(ratings)
+    paired = counts.sum(axis=1) > 1
+    counts, kept = counts[paired], None if groups is None else np.asarray(groups)[paired]
+    pairs = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(counts.shape[1])
+    return counts, _by_group(pairs / np.maximum(counts.sum(axis=1) - 1, 1)[:, None, None], kept)
 
 
 def _ratings(ratings: ArrayLike) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ethostat.store.export import export
 from ethostat.store.keeping import RunKeeper
-from ethostat.store.labels import Act, Choice, ChosenRow
+from ethostat.store.labels import Act, Choice, ChosenRow, Standing, Voice, after
 from ethostat.store.opening import default_path, opened
 from ethostat.store.records import Run, RunSetup, Tally, content_hash
 from ethostat.store.store import Store
@@ -20,8 +20,11 @@ __all__ = [
     "Run",
     "RunKeeper",
     "RunSetup",
+    "Standing",
     "Store",
     "Tally",
+    "Voice",
+    "after",
     "content_hash",
     "default_path",
     "export",

@@ -132,4 +132,5 @@ def _label(act: Act, note: str | None, response_id: str, way: str | None, predic
         chosen=way,
         predicted=predicted,
         prompt_id=act.prompt_id,
+        index=act.index,
     )

@@ -13,14 +13,14 @@ from ethostat.transcripts.transcript import Places, TranscriptRow
 
 
 def read_transcripts(
-    source: Path | str, *, taxonomy: Taxonomy, requests: Path | None = None
+    source: Path | str, *, taxonomy: Taxonomy | None, requests: Path | None = None
 ) -> Iterator[TranscriptRow | InvalidRow]:
     """The responses of a file, in order, as they are read; a row that cannot be used as an InvalidRow in its place.
 
     JSONL, CSV, TSV and Parquet rows, OpenAI batch output (`requests`: the file that the batch was made from, for
     the prompts) and Inspect .eval logs. "-" is JSONL on standard input. Rows with equal prompts, or with the same
-    `prompt_id`, are samples of one prompt. Raises InvalidInput when the whole file is unusable, MissingExtra for a
-    log without inspect-ai.
+    `prompt_id`, are samples of one prompt. Without a taxonomy the verdicts that rows carry are not read. Raises
+    InvalidInput when the whole file is unusable, MissingExtra for a log without inspect-ai.
     """
     places = Places(taxonomy)
     if Path(source).suffix.lower() == ".eval":

@@ -35,11 +35,11 @@ class TranscriptRow:
 class Places:
     """Gives each response its index among the samples of its prompt, and an id.
 
-    Prompts with the same id are the same prompt. Memory grows by about 0.1 kB for each distinct prompt and for
-    each id that a row brings.
+    Prompts with the same id are the same prompt. Without a taxonomy verdicts are not read. Memory grows by about 0.1 kB
+    for each distinct prompt and for each id that a row brings.
     """
 
-    taxonomy: Taxonomy
+    taxonomy: Taxonomy | None
     counts: dict[str, int] = field(default_factory=dict)
     lines: dict[int, int] = field(default_factory=dict)  # by hash(id): a third of the memory of the ids themselves
 
@@ -53,7 +53,9 @@ class Places:
                 "(use `prompt_id` to name its prompt)"
             )
         response = replace(response, index=index, id=response.id or _derived_id(response, index))
-        verdict = read_verdict(row, self.taxonomy, prompt_id=prompt.id, response_id=response.id)
+        verdict = None
+        if self.taxonomy is not None:
+            verdict = read_verdict(row, self.taxonomy, prompt_id=prompt.id, response_id=response.id)
         self.counts[prompt.id] = index + 1
         if given is not None:
             self.lines[given] = row.line

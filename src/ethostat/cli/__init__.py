@@ -2,7 +2,7 @@
 
 frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
-evaluating.py evaluate
+evaluating.py evaluate                          reviewing.py  review
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ethostat.cli.evaluating import evaluate
 from ethostat.cli.frame import run
 from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
+from ethostat.cli.reviewing import review
 
 app = typer.Typer(
     name="ethostat",
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command()(classify)
 app.command()(report)
+app.command()(review)
 app.command()(evaluate)
 app.add_typer(runs_app, name="runs")
 app.command()(models)

@@ -46,8 +46,19 @@ def test_a_p_value_is_a_rank_among_the_scores_of_its_goal() -> None:
     reference = Reference(rows, (np.array([0.1, 0.5, 1.0]), np.array([0.2])), (0, 1, 0))
 
     assert reference.nonconformity([0, 3]) == pytest.approx(1.0)
-    assert [reference.p_value([0, 3], goal) for goal in range(3)] == [2 / 4, 1 / 2, 2 / 4]
+    assert [reference.p_value([0, 3], goal) for goal in range(3)] == pytest.approx([2 / 4, 1 / 2, 2 / 4])
     assert reference.p_value([5, 0], 0) == 1
+
+
+def test_of_one_rank_the_farther_is_less_typical() -> None:
+    """Beyond every calibration score p is 1/3 to six digits, and still smaller the farther a vector is."""
+    rows = np.array([[127, 0]] * 6, dtype=np.int8)
+    reference = Reference(rows, (np.array([0.1, 0.2]),), (0,))
+    p = [reference.p_value([np.cos(angle), np.sin(angle)], 0) for angle in (1.0, 2.0, 3.0)]
+
+    assert p == sorted(p, reverse=True)
+    assert len(set(p)) == 3
+    assert p == pytest.approx([1 / 3] * 3, abs=1e-6)
 
 
 def test_p_values_of_typical_rows_are_uniform(rng: np.random.Generator) -> None:
@@ -73,7 +84,7 @@ def test_a_rare_goal_keeps_its_promise(rng: np.random.Generator) -> None:
 
 
 def test_goals_with_few_calibration_rows_share_a_cell(rng: np.random.Generator) -> None:
-    """40 and 90 rows share a cell; 60 alone takes the next smallest goal in; enough everywhere needs no sharing."""
+    """80 and 180 rows share a cell; 120 alone takes the next smallest goal in; enough everywhere needs no sharing."""
 
     def cells(*sizes: int) -> Cells:
         said = np.repeat(np.arange(len(sizes)), sizes)
@@ -82,9 +93,9 @@ def test_goals_with_few_calibration_rows_share_a_cell(rng: np.random.Generator) 
             fresh[:50], said[:50], calibration=fresh, predicted=said, goal_count=len(sizes), rng=rng
         ).cells
 
-    assert cells(300, 40, 90) == Cells((0, 1, 1), (300, 130))
-    assert cells(300, 200, 60) == Cells((0, 1, 1), (300, 260))
-    assert cells(100, 100, 100) == Cells((0, 1, 2), (100, 100, 100))
+    assert cells(600, 80, 180) == Cells((0, 1, 1), (600, 260))
+    assert cells(600, 400, 120) == Cells((0, 1, 1), (600, 520))
+    assert cells(200, 200, 200) == Cells((0, 1, 2), (200, 200, 200))
     assert cells(30, 0, 0) == Cells((0, 0, 0), (30,))
 
 

@@ -28,11 +28,12 @@ Whole = NDArray[np.int64]
 
 MOST_ROWS = 1400
 """Rows of a reference unless told otherwise: 0.54 MB at width 384."""
-LEAST_OF_A_GOAL = 100
-"""Calibration rows that a predicted goal needs for a cell of its own: its smallest p-value is then below 1 %."""
+LEAST_OF_A_GOAL = 200
+"""Calibration rows that a predicted goal needs for a cell of its own: its smallest p-value is then below 0.5 %."""
 TAIL = 0.1
 """Where a p-value counts as small in `outside_share`: by chance a tenth of typical rows are."""
 _NEIGHBOURS = 5
+_FARTHEST = 2.0
 _LEAST_CALIBRATION = 20
 
 
@@ -91,10 +92,15 @@ class Reference:
         return _distance(self._units, feature)
 
     def p_value(self, feature: ArrayLike, goal: int) -> float:
-        """The conformal p-value of a vector (W,) whose predicted goal stands at this place; in (0, 1]."""
-        scores = self.scores[self.of_goal[goal]]
-        beyond = len(scores) - int(np.searchsorted(scores, self.nonconformity(feature), side="left"))
-        return (1 + beyond) / (len(scores) + 1)
+        """The conformal p-value of a vector (W,) whose predicted goal stands at this place; in (0, 1].
+
+        Of two vectors with the same rank the farther one's is smaller, by less than a millionth of a rank, so that a
+        list by p-value has one order.
+        """
+        scores, distance = self.scores[self.of_goal[goal]], self.nonconformity(feature)
+        beyond = len(scores) - int(np.searchsorted(scores, distance, side="left"))
+        nearness = 1e-6 * (1 - min(distance, _FARTHEST) / _FARTHEST)
+        return min((1 + beyond + nearness) / (len(scores) + 1), 1.0)
 
 
 def fit_reference(
@@ -111,8 +117,8 @@ def fit_reference(
 
     `features` (N, W) and `goals` (N,) are of rows that the classifier may have learned from; of more than `most` of
     them a sample is kept that holds each goal as evenly as it can. `calibration` (M, W) is of rows that nothing was
-    fitted on, and `predicted` (M,) the places of the goals that the classifier gives them; one row a prompt, since rows
-    of one prompt are no independent evidence. Raises ValueError where shapes differ or there are too few rows.
+    fitted on, and `predicted` (M,) the places of the goals that the classifier gives them; few rows a prompt, since
+    rows of one prompt are no independent evidence. Raises ValueError where shapes differ or there are too few rows.
     """
     known, fresh = _matrix(features, "features"), _matrix(calibration, "calibration")
     labels, said = np.asarray(goals, dtype=np.int64), np.asarray(predicted, dtype=np.int64)

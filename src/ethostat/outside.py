@@ -19,7 +19,7 @@ from ethostat.response import Prompt, Verdict
 FALSE_DISCOVERY_RATE = 0.1
 """Share of typical responses to expect among the flagged."""
 MOST_LISTED = 200
-LEAST_LISTED = 10
+LEAST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Outside:
     `share` is the share of responses beyond what chance calls atypical; its n is the number of responses that have a
     typicality. `flagged` counts the responses of each goal, in the taxonomy's order, that Benjamini and Hochberg's rule
     picks, of which `false_discovery_rate` are expected to be typical. `review` lists the flagged ones, at most 200, the
-    least typical first, and where they are fewer than ten the next least typical.
+    least typical first, and where they are fewer than twenty the next least typical.
     """
 
     share: Estimate

@@ -134,7 +134,8 @@ def review_view(rows: Sequence[Mapping[str, Any]], *, title: str) -> Group:
     parts: list[Text] = [Text(title, "bold")]
     for row in rows:
         mark = "  flagged" if row["flagged"] else ""
-        parts.append(Text(stripped(f"{row['id']}  {row['goal']}  typicality {row['typicality']:.4f}{mark}"), "cyan"))
+        id = stripped(row["id"], most=60)
+        parts.append(Text(f"{id}  {stripped(row['goal'])}  typicality {row['typicality']:.4f}{mark}", "cyan"))
         parts.append(Text(f"  asked  {stripped(row['messages'][-1]['content'], most=200)}", "dim"))
         parts.append(Text(f"  said   {stripped(row['response'], most=400)}"))
     return Group(*parts)

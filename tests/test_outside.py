@@ -88,6 +88,14 @@ def test_a_long_list_ends_at_two_hundred() -> None:
     assert len(found.review) == 200
 
 
+def test_the_list_is_as_long_as_the_share_says() -> None:
+    """60 of 120 have p = 0.08, which no rule can flag; the excess over chance, (0.5 - 0.1) / 0.9 of 120, is 54 rows."""
+    found = found_in(verdicts_of([0.08] * 60 + [0.5] * 60))
+
+    assert found.share.value * 120 == pytest.approx(160 / 3)
+    assert (found.total, len(found.review)) == (0, 54)
+
+
 def test_calibration_rows_count_in_the_interval() -> None:
     """With 20 calibration rows the interval is wider than with none known."""
     verdicts = verdicts_of(list(np.linspace(0.01, 1, 100)))

@@ -6,6 +6,7 @@ having seen the like. `to_dict` and `from_dict` are its JSON form, the key `outs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -39,8 +40,8 @@ class Outside:
 
     `share` is the share of responses beyond what chance calls atypical; its n is the number of responses that have a
     typicality. `flagged` counts the responses of each goal, in the taxonomy's order, that Benjamini and Hochberg's rule
-    picks, of which `false_discovery_rate` are expected to be typical. `review` lists the flagged ones, at most 200, the
-    least typical first, and where they are fewer than twenty the next least typical.
+    picks, of which `false_discovery_rate` are expected to be typical. `review` lists the least typical first: all that
+    are flagged, as many as `share` says are outside, and at least twenty; at most 200.
     """
 
     share: Estimate
@@ -93,9 +94,11 @@ def find_outside(
     said = np.array([column[verdict.goal] for verdict in rows], dtype=np.int64)
     asked = np.array([place[verdict.prompt_id] for verdict in rows], dtype=np.int64)
     flagged = benjamini_hochberg(p, rate=FALSE_DISCOVERY_RATE)
-    listed = np.argsort(p, kind="stable")[: min(max(int(flagged.sum()), LEAST_LISTED), MOST_LISTED)]
+    share = outside_share(p, asked, goals=said, cells=cells, level=level)
+    wanted = max(int(flagged.sum()), math.ceil(share.value * len(p)), LEAST_LISTED)
+    listed = np.argsort(p, kind="stable")[: min(wanted, MOST_LISTED)]
     return Outside(
-        share=outside_share(p, asked, goals=said, cells=cells, level=level),
+        share=share,
         false_discovery_rate=FALSE_DISCOVERY_RATE,
         flagged=tuple(int(count) for count in np.bincount(said[flagged], minlength=len(goals))),
         review=tuple(_atypical(rows[at], is_flagged=bool(flagged[at])) for at in listed),

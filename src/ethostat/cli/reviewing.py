@@ -24,9 +24,9 @@ def review(
 ) -> None:
     """List the responses of a run that perhaps fit no goal, the least typical first.
 
-    Flagged are those that Benjamini and Hochberg's rule picks at a false discovery rate of 10%; where they are fewer
-    than twenty, the next least typical follow. Needs a classifier whose card names a reference: without one the exit
-    code is 3.
+    Flagged are those that Benjamini and Hochberg's rule picks at a false discovery rate of 10%. The list holds them, as
+    many rows as the estimated share outside stands for, and at least twenty. Needs a classifier whose card names a
+    reference: without one the exit code is 3.
     """
     if out is not None and out.suffix != ".jsonl":
         raise InvalidInput(f"{out.name!r} must end in .jsonl, so that the format is known")

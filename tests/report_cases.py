@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ethostat.corrected import Labels, correct
 from ethostat.labelled import LabelledRow
 from ethostat.measurement import Identity, Measurement, Provenance
@@ -47,13 +49,24 @@ def corrected() -> tuple[Measurement, Rows]:
     return correct(measurement, rows, taxonomy=FIVE_GOALS, labels=Labels(HOSTILE[1], labels, rejected=1)), rows
 
 
+def atypical() -> tuple[Measurement, Rows]:
+    """The plain one, where the last response to each prompt is unlike anything and the others are typical."""
+    measurement, rows = measured(prompts=10)
+    rated = [
+        (response, replace(verdict, typicality=0.002 if response.index == 7 else (1 + at % 10) / 10))
+        for at, (response, verdict) in enumerate(rows)
+    ]
+    asked = list({response.prompt.id: response.prompt for response, _ in rows}.values())
+    return _summary(asked, rated, FIVE_GOALS, model="tiny", notes=measurement.provenance.notes), rated
+
+
 def hostile() -> tuple[Measurement, Rows, Taxonomy]:
     """Every text that can come from a file or a model is an attack."""
     goals = tuple(Goal(f"g{i}", text, text, aligned=i % 2 == 0, examples=(text,)) for i, text in enumerate(HOSTILE))
     taxonomy = Taxonomy(HOSTILE[0], HOSTILE[1], goals)
     asked = [Prompt(text, (Message("system", text), Message("user", text)), category=text) for text in HOSTILE]
     rows = [
-        _row(prompt, HOSTILE[i], i, taxonomy.keys[i * j % len(goals)], taxonomy, finish=HOSTILE[1])
+        _row(prompt, HOSTILE[i], i, taxonomy.keys[i * j % len(goals)], taxonomy, finish=HOSTILE[1], typicality=0.01)
         for j, prompt in enumerate(asked)
         for i in range(len(HOSTILE))
     ]
@@ -61,10 +74,18 @@ def hostile() -> tuple[Measurement, Rows, Taxonomy]:
 
 
 def _row(
-    prompt: Prompt, text: str, index: int, goal: str, taxonomy: Taxonomy, *, finish: str = "stop"
+    prompt: Prompt,
+    text: str,
+    index: int,
+    goal: str,
+    taxonomy: Taxonomy,
+    *,
+    finish: str = "stop",
+    typicality: float | None = None,
 ) -> tuple[Response, Verdict]:
     response = Response(prompt, text, index, id=f"{prompt.id}/{index}", seed=40 + index, finish_reason=finish)
-    return response, Verdict.from_goal(taxonomy, goal, prompt_id=prompt.id, response_id=response.id)
+    verdict = Verdict.from_goal(taxonomy, goal, prompt_id=prompt.id, response_id=response.id)
+    return response, replace(verdict, typicality=typicality)
 
 
 def _summary(asked: list[Prompt], rows: Rows, taxonomy: Taxonomy, *, model: str, notes: tuple[str, ...]) -> Measurement:

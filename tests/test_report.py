@@ -15,7 +15,7 @@ from ethostat.report.embed import json_text, script_hash
 from ethostat.report.plain import escape
 from ethostat.taxonomy import FIVE_GOALS
 from ethostat.visible import spelt
-from report_cases import HOSTILE, hostile, measured
+from report_cases import HOSTILE, atypical, hostile, measured
 
 
 def _embedded(page: str, name: str) -> dict[str, object]:
@@ -71,6 +71,46 @@ def test_every_response_is_embedded_once_with_its_goal() -> None:
 
     assert len(evidence["responses"]) == 48  # type: ignore[arg-type]
     assert evidence["responses"][1][:4] == [0, 0, 1.0, "An answer. 1"]  # type: ignore[index]
+
+
+def test_what_fits_no_goal_is_listed_with_its_text() -> None:
+    """Ten responses are flagged by goal, the least typical first, each with id, typicality, prompt and text."""
+    measurement, rows = atypical()
+
+    page = html(measurement, taxonomy=FIVE_GOALS, responses=rows)
+    section = page.split('<section id="outside"')[1].split("</section>")[0]
+
+    assert "10 of 80 are flagged at a false discovery rate of 10%" in section
+    assert section.index("<code>p0/7</code>") < section.index("<code>p9/7</code>") < section.index("typicality 0.1000")
+    assert section.count('class="answer flagged"') == 10
+    assert '<p class="said">An answer. 7</p>' in section
+    assert '<p class="said soft">Question 3?</p>' in section
+    assert words_of(measurement.outside.share) in section
+
+
+def words_of(share) -> str:
+    """The interval of a share, as the page prints it."""
+    return f"{share.low:.1%} to {share.high:.1%}"
+
+
+def test_without_typicality_the_page_says_nothing_of_it() -> None:
+    """No section, no link and no sentence where the classifier gives none, in page and Markdown."""
+    measurement, rows = measured()
+
+    assert "outside" not in markdown(measurement, FIVE_GOALS)
+    page = html(measurement, taxonomy=FIVE_GOALS, responses=rows)
+    assert 'id="outside"' not in page
+    assert "What fits no goal" not in page
+
+
+def test_markdown_lists_ids_to_review() -> None:
+    """The comment has the share, the flagged and ten ids, and no text of a response."""
+    measurement, _ = atypical()
+
+    text = markdown(measurement, FIVE_GOALS)
+    assert "Unusual beyond chance, perhaps outside every goal: 0." in text
+    assert "| `p0/7` | `p0` | g1 | 0.0020 | yes |" in text
+    assert "An answer" not in text
 
 
 def test_hostile_text_cannot_leave_its_element() -> None:

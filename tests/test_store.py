@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -385,6 +386,38 @@ def test_migrations_make_the_tables_that_the_code_knows(tmp_path):
 
     folder = Path(ethostat.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_heads() == [SCHEMA]
+
+
+def test_typicality_comes_back_and_old_verdicts_have_none(store):
+    """A verdict's p-value survives the disk to the last bit; one without it stays without."""
+    run = store.start_run(setup_of())
+    responses = answers(prompt_set(), range(1))
+    store.add_responses(run.id, responses)
+    given = [
+        replace(verdict_of(response), typicality=p) for response, p in zip(responses, (1 / 7, 1.0, None), strict=True)
+    ]
+    store.add_verdicts(run.id, "c", responses, given)
+
+    assert [verdict.typicality for verdict in store.verdicts(run.id, "c")] == [1 / 7, 1.0, None]
+
+
+def test_a_database_of_the_last_version_gains_the_column(tmp_path):
+    """Verdicts written before typicality was known are read without one, and new ones are kept beside them."""
+    path = tmp_path / "runs.db"
+    with Store(path) as store:
+        run = store.start_run(setup_of())
+        responses = answers(prompt_set(), range(1))
+        store.add_responses(run.id, responses)
+        store.add_verdicts(run.id, "c", responses[:1], [verdict_of(responses[0])])
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE verdicts DROP COLUMN typicality")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")  # noqa: S608
+    engine.dispose()
+
+    with Store(path) as store:
+        store.add_verdicts(run.id, "c", responses[1:2], [replace(verdict_of(responses[1]), typicality=0.25)])
+        assert [verdict.typicality for verdict in store.verdicts(run.id, "c")] == [None, 0.25]
 
 
 def test_opening_costs_little(tmp_path):

@@ -4,8 +4,9 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
-    correction, measurement,        values: Measurement, how verdicts make one, and what it
-    summary, evaluation             becomes without the classifier's errors; a classifier against people
+    correction, outside,            values: Measurement, how verdicts make one, what it becomes without
+    measurement, summary,           the classifier's errors, and what fits no goal; a classifier
+    evaluation                      against people
     rows                            rows of a file, each with its place
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from ethostat.models.http import HTTPModel as HTTPModel
     from ethostat.models.local import LocalModel as LocalModel
     from ethostat.models.transformers import TransformersModel as TransformersModel
+    from ethostat.outside import Outside as Outside
     from ethostat.prompts import list_prompt_sets as list_prompt_sets
     from ethostat.prompts import load_prompts as load_prompts
     from ethostat.provenance import check_goals as check_goals
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from ethostat.workflow import measure as measure
     from ethostat.workflow import measure_run as measure_run
     from ethostat.workflow import price_of as price_of
+    from ethostat.workflow import review_rows as review_rows
     from ethostat.workflow import stored_measurement as stored_measurement
 
 __version__ = "0.1.0"
@@ -127,6 +130,7 @@ _HOMES = {
     "models.http": ("HTTPModel",),
     "models.local": ("LocalModel",),
     "models.transformers": ("TransformersModel",),
+    "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
     "raters": ("Agreement", "agreement_of", "stored_agreement"),
@@ -138,7 +142,16 @@ _HOMES = {
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
     "provenance": ("check_goals", "classifier_identity"),
     "recorded": ("classify_rows", "measure_transcripts"),
-    "workflow": ("Rules", "evidence_of", "forecast_run", "measure", "measure_run", "price_of", "stored_measurement"),
+    "workflow": (
+        "Rules",
+        "evidence_of",
+        "forecast_run",
+        "measure",
+        "measure_run",
+        "price_of",
+        "review_rows",
+        "stored_measurement",
+    ),
 }
 _HOME_OF = {name: f"ethostat.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -13,6 +13,7 @@ from ethostat.correction import Correction
 from ethostat.errors import InvalidInput
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
+from ethostat.outside import Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class Measurement:
     `between_prompts` is the Jensen-Shannon divergence between prompts (pooled = within + between). `aligned` is
     the share of responses with an aligned goal; `shares` holds one estimate a goal, in the taxonomy's order.
     `categories` maps a prompt category to its mean within-prompt S. All of them are what the classifier said;
-    `corrected`, where people's labels are there, is what they become once its errors are undone.
+    `corrected`, where people's labels are there, is what they become once its errors are undone. `outside`, where the
+    classifier says how typical a response is, counts and lists those that perhaps fit no goal.
     """
 
     provenance: Provenance
@@ -100,6 +102,7 @@ class Measurement:
     categories: Mapping[str, Estimate]
     per_prompt: tuple[PromptResult, ...]
     corrected: Correction | None = None
+    outside: Outside | None = None
 
     @property
     def headline(self) -> Estimate:
@@ -133,6 +136,7 @@ class Measurement:
                 for goal, count, share in zip(self.goals, self.profile.counts, self.shares, strict=True)
             },
             "corrected": None if self.corrected is None else self.corrected.to_dict(self.goals),
+            "outside": None if self.outside is None else self.outside.to_dict(self.goals),
             "variance": None if self.variance is None else asdict(self.variance),
             "categories": {name: estimate.to_dict() for name, estimate in self.categories.items()},
             "per_prompt": [_prompt_to_dict(result, self.goals) for result in self.per_prompt],
@@ -189,4 +193,5 @@ def _from_dict(fields: Mapping[str, Any]) -> Measurement:
         categories={name: Estimate.from_dict(value) for name, value in fields["categories"].items()},
         per_prompt=tuple(_prompt_from_dict(item, goals) for item in fields["per_prompt"]),
         corrected=None if fields.get("corrected") is None else Correction.from_dict(fields["corrected"]),
+        outside=None if fields.get("outside") is None else Outside.from_dict(fields["outside"]),
     )

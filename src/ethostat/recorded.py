@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ethostat.classifiers import Classifier, load_builtin
+from ethostat.classifiers import Classifier, cells_of, load_builtin
 from ethostat.errors import InvalidRow, TooLittleEvidence
+from ethostat.maths.conformal import Cells
 from ethostat.maths.entropy import Estimator
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Identity, Measurement
@@ -45,7 +46,7 @@ def measure_transcripts(
     rows = list(rejected.set_aside(read_transcripts(source, taxonomy=taxonomy, requests=requests)))
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts, identity = _verdicts(rows, classifier, taxonomy)
+    verdicts, identity, cells = _verdicts(rows, classifier, taxonomy)
     prompts = _prompts(source, rows)
     notes = (str(rejected),) if rejected.count else ()
     with opened(store) as kept:
@@ -61,6 +62,7 @@ def measure_transcripts(
             ),
             estimator=estimator,
             within=_unknown_prompts(rows),
+            cells=cells,
         )
         finished = kept.finish_run(run.id, measurement.to_dict())
     return replace(measurement, provenance=replace(measurement.provenance, finished=finished.finished))
@@ -89,7 +91,8 @@ def classify_rows(
 ) -> Iterator[dict[str, Any] | InvalidRow]:
     """The rows of a file with `goal` and `probabilities`, in order, in constant memory; unusable rows in their place.
 
-    Rows that carry a goal already keep it, unless `again` says to classify them too.
+    `typicality` stands beside them where the classifier says how typical a response is. Rows that carry a goal already
+    keep it, unless `again` says to classify them too.
     """
     rows = read_transcripts(source, taxonomy=classifier.taxonomy)
     while batch := list(islice(rows, _AT_ONCE)):
@@ -100,25 +103,32 @@ def classify_rows(
             if isinstance(row, InvalidRow):
                 yield row
             elif verdict := seen.get(id(row), row.verdict):
-                yield {**row.fields, "goal": verdict.goal, "probabilities": list(verdict.probabilities)}
+                yield _with_verdict(row, verdict)
+
+
+def _with_verdict(row: TranscriptRow, verdict: Verdict) -> dict[str, Any]:
+    """The row's fields with those of the verdict; a typicality that another classifier gave does not stay."""
+    fields = {name: value for name, value in row.fields.items() if name != "typicality"}
+    fields |= {"goal": verdict.goal, "probabilities": list(verdict.probabilities)}
+    return fields if verdict.typicality is None else fields | {"typicality": verdict.typicality}
 
 
 def _verdicts(
     rows: Sequence[TranscriptRow], classifier: Classifier | None, taxonomy: Taxonomy
-) -> tuple[list[Verdict], Identity]:
-    """A verdict for every row, and who gave them."""
+) -> tuple[list[Verdict], Identity, Cells | None]:
+    """A verdict for every row, who gave them, and what their typicality is ranked among, where that is known."""
     waiting = [row.response for row in rows if row.verdict is None]
     if not waiting:
-        return [row.verdict for row in rows if row.verdict], Identity(RECORDED, taxonomy.hash)
+        return [row.verdict for row in rows if row.verdict], Identity(RECORDED, taxonomy.hash), None
     classifier = classifier or load_builtin()
     check_goals(classifier, taxonomy)
     given = iter(classifier.classify(waiting))
     verdicts = [row.verdict or next(given) for row in rows]
     identity = classifier_identity(classifier)
     if len(waiting) == len(rows):
-        return verdicts, identity
+        return verdicts, identity, cells_of(classifier)
     mixed = content_hash([identity.hash, RECORDED])
-    return verdicts, Identity(f"{RECORDED} and {identity.name}", mixed)
+    return verdicts, Identity(f"{RECORDED} and {identity.name}", mixed), None
 
 
 def _distinct(rows: Sequence[TranscriptRow]) -> list[Prompt]:

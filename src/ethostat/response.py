@@ -133,13 +133,19 @@ class Verdict:
     """What a classifier thinks of a response: one probability a goal, in the taxonomy's order, summing to 1.
 
     `goal` is the key of the most probable goal. A verdict read from a row that carries only a goal has
-    probability 1 there.
+    probability 1 there. `typicality` is a conformal p-value in (0, 1]: small where the response is unlike those that
+    the classifier was calibrated on, so that perhaps no goal fits it; None where the classifier does not say.
     """
 
     prompt_id: str
     response_id: str
     goal: str
     probabilities: tuple[float, ...]
+    typicality: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.typicality is not None and not 0 < self.typicality <= 1:
+            raise InvalidInput(f"typicality must be above 0 and at most 1, got {self.typicality}")
 
     @classmethod
     def from_goal(cls, taxonomy: Taxonomy, goal: str, *, prompt_id: str, response_id: str) -> Verdict:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from ethostat.errors import TooLittleEvidence
 from ethostat.maths import panel
+from ethostat.maths.conformal import Cells
 from ethostat.maths.entropy import Estimator, entropy, nsb
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
 from ethostat.measurement import Measurement, PromptResult, Provenance, VarianceShares
+from ethostat.outside import find_outside
 from ethostat.response import Prompt, Verdict
 from ethostat.taxonomy import Taxonomy
 
@@ -27,14 +29,16 @@ def summarise(
     provenance: Provenance,
     estimator: Estimator | None = None,
     within: Estimate | None = None,
+    cells: Cells | None = None,
     level: float = 0.95,
 ) -> Measurement:
     """The measurement that these verdicts make.
 
     Prompts without a verdict are left out of the numbers and stand in `per_prompt` with n = 0. `estimator`
     replaces the panel's own; `within` replaces the headline by an estimate that was made under another promise
-    (a time-uniform interval). The classifier's share of the variance comes from redrawing every label from its
-    probabilities, with a fixed seed, so that equal verdicts give equal measurements. Raises TooLittleEvidence
+    (a time-uniform interval). `cells` are what the classifier ranks typicality among, where it does (`cells_of`). The
+    classifier's share of the variance comes from redrawing every label from its probabilities, with a fixed seed, so
+    that equal verdicts give equal measurements. Raises TooLittleEvidence
     when there is no verdict at all.
     """
     prompts, verdicts = tuple(prompts), tuple(verdicts)
@@ -55,6 +59,7 @@ def summarise(
         variance=_variance(counts, verdicts, prompts),
         categories=_by_category(counts, prompts, estimator=estimator, level=level),
         per_prompt=_per_prompt(counts, prompts, estimator=estimator or nsb, level=level),
+        outside=find_outside(verdicts, prompts=prompts, goals=taxonomy.keys, cells=cells, level=level),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
+    from ethostat.outside import Outside
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
     from ethostat.taxonomy import Taxonomy
@@ -36,6 +37,8 @@ def measurement_view(measurement: Measurement, taxonomy: Taxonomy) -> Group:
     parts.append(_numbers_table(measurement))
     if repeated := [row for row in measurement.per_prompt if row.profile.n > 1 and row.entropy.is_defined]:
         parts += ["", _prompts_table(repeated, measurement.goals)]
+    if measurement.outside is not None:
+        parts += ["", *_outside_lines(measurement.outside, measurement)]
     notes = source.notes
     if measurement.corrected is not None:
         parts += ["", Text(f"corrected: {stripped(measurement.corrected.describe())}")]
@@ -147,6 +150,31 @@ def _profile_table(measurement: Measurement, taxonomy: Taxonomy) -> Table:
         beside = _share_cells(corrected.shares[place]) if corrected else ()
         table.add_row(goal.key, name, str(count), *_share_cells(share), *beside, bar)
     return table
+
+
+def _outside_lines(found: Outside, measurement: Measurement) -> list[Text]:
+    """What fits no goal, in two lines."""
+    run = measurement.provenance.run
+    look = f"; `ethostat review {run}` lists what to look at" if run else ""
+    by_goal = zip(measurement.goals, found.flagged, strict=True)
+    counts = ", ".join(f"{goal} {count}" for goal, count in by_goal if count)
+    picked = f"{found.total} flagged at a false discovery rate of {found.false_discovery_rate:.0%}"
+    return [
+        Text(f"Unusual beyond chance, perhaps outside every goal: {found.share}"),
+        Text(stripped(f"  {picked}{f' ({counts})' if counts else ''}{look}"), "yellow" if found.total else "dim"),
+    ]
+
+
+def review_view(rows: Sequence[Mapping[str, Any]], *, title: str) -> Group:
+    """Responses to review: place, goal and typicality, prompt and response cut short."""
+    parts: list[Text] = [Text(title, "bold")]
+    for row in rows:
+        mark = "  flagged" if row["flagged"] else ""
+        id = stripped(row["id"], most=60)
+        parts.append(Text(f"{id}  {stripped(row['goal'])}  typicality {row['typicality']:.4f}{mark}", "cyan"))
+        parts.append(Text(f"  asked  {stripped(row['messages'][-1]['content'], most=200)}", "dim"))
+        parts.append(Text(f"  said   {stripped(row['response'], most=400)}"))
+    return Group(*parts)
 
 
 def _share_cells(share: Estimate) -> tuple[str, str]:

@@ -15,12 +15,12 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from secrets import randbits
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ethostat.classifiers import Classifier, load_builtin
-from ethostat.errors import InvalidInput
+from ethostat.classifiers import Classifier, cells_of, load_builtin
+from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.forecast import Forecast, Price, Rates, find_price, forecast
 from ethostat.maths.allocation import FIRST_ROUND, next_round, planned_responses, time_uniform_within
 from ethostat.maths.entropy import Estimator
@@ -29,7 +29,7 @@ from ethostat.models.base import Decoding, Model
 from ethostat.provenance import classifier_identity, installed_versions, provenance_of
 from ethostat.response import PromptSet, Response, Verdict
 from ethostat.sampling import Budget, Plan, Progress, sample
-from ethostat.store import Run, RunKeeper, RunSetup, Store, opened
+from ethostat.store import Run, RunKeeper, RunSetup, Store, opened, transcript_row
 from ethostat.summary import Counts, count_goals, summarise
 from ethostat.taxonomy import Taxonomy
 
@@ -149,6 +149,7 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
         ),
         estimator=estimator,
         within=within,
+        cells=cells_of(classifier),
     )
 
 
@@ -175,6 +176,26 @@ def evidence_of(store: Store, measurement: Measurement) -> Iterator[tuple[Respon
         for response, verdict in store.judged(source.run, source.classifier.hash):
             if verdict is not None:
                 yield response, verdict
+
+
+def review_rows(store: Store, measurement: Measurement) -> list[dict[str, Any]]:
+    """The responses that perhaps fit no goal, with their texts, the least typical first: transcript rows.
+
+    Raises TooLittleEvidence where the classifier did not say how typical they are.
+    """
+    found, source = measurement.outside, measurement.provenance
+    if found is None or source.run is None:
+        raise TooLittleEvidence(
+            f"classifier {source.classifier.name} does not say how typical a response is; measure with one whose card "
+            "names a reference"
+        )
+    wanted = {row.response_id: row for row in found.review}
+    rows = {
+        response.id: transcript_row(store.get_run(source.run), response, verdict)
+        for response, verdict in evidence_of(store, measurement)
+        if response.id in wanted
+    }
+    return [rows[id] | {"flagged": row.flagged} for id, row in wanted.items() if id in rows]
 
 
 def price_of(model: Model) -> Price | str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ethostat.classifiers.base import Classifier
+from ethostat.classifiers.base import Classifier, cells_of
 from ethostat.classifiers.encoder import EncoderClassifier, load_builtin
 from ethostat.errors import ClassifierError
 
-__all__ = ["Classifier", "EncoderClassifier", "load_builtin", "open_encoder"]
+__all__ = ["Classifier", "EncoderClassifier", "cells_of", "load_builtin", "open_encoder"]
 
 
 def open_encoder(spec: str) -> Classifier:

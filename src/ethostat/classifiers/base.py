@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from ethostat.maths.conformal import Cells
 from ethostat.response import Response, Verdict
 from ethostat.taxonomy import Taxonomy
 
@@ -28,3 +29,16 @@ class Classifier(Protocol):
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
         """One verdict a response, in order. The verdict of a response does not depend on its neighbours."""
         ...
+
+
+@runtime_checkable
+class TypicalityClassifier(Classifier, Protocol):
+    """A classifier whose verdicts may say how typical a response is; `cells` says what that is ranked among."""
+
+    @property
+    def cells(self) -> Cells | None: ...
+
+
+def cells_of(classifier: Classifier) -> Cells | None:
+    """What the typicality of the classifier's verdicts is ranked among; None where they have none."""
+    return classifier.cells if isinstance(classifier, TypicalityClassifier) else None

@@ -2,7 +2,8 @@
 
 The directory holds weights.onnx, tokenizer.json and card.json. The graph takes `ids` and `segments`, int64 of
 shape (1, tokens), and gives `logits`, shape (1, goals); the card names the goals, the temperature, the
-cutting, and the SHA-256 of the other files. Any number of goals will do.
+cutting, and the SHA-256 of the other files. Any number of goals will do. A graph may also give `features`, shape
+(1, width); where the card names a reference.npz to compare them with, verdicts say how typical a response is.
 
 Rows are run one by one, each on one thread, several at a time. Batches would make the verdict of a response
 depend on its neighbours: dynamic int8 quantisation scales activations by the largest of the whole batch.
@@ -16,7 +17,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from ethostat.classifiers.cutting import Cutting, Tokens
+from ethostat.classifiers.reference import REFERENCE, read_reference
 from ethostat.errors import ClassifierError, CorruptWeights, InvalidInput
+from ethostat.maths.conformal import Cells, Reference
 from ethostat.response import Prompt, Response, Verdict
 from ethostat.taxonomy import Taxonomy
 
@@ -37,6 +40,8 @@ _MOST_THREADS = 2
 _AHEAD = 8
 # Goes up when the code changes how a row is read or a verdict is made, so that the hash changes with it.
 _READING = 1
+_OUTPUTS = (["logits"], ["logits", "features"])
+_NOTHING = Prompt.from_text("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Card:
             "taxonomy": self.taxonomy.to_dict(),
             "temperature": self.temperature,
             "cutting": asdict(self.cutting),
-            "files": {name: self.files[name] for name in (WEIGHTS, TOKENIZER)},
+            "files": {name: self.files[name] for name in (WEIGHTS, TOKENIZER, REFERENCE) if name in self.files},
             "reading": _READING,
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
@@ -103,6 +108,7 @@ class EncoderClassifier:
         whole = {name: _read_checked(folder / name, expected) for name, expected in self._card.files.items()}
         self._tokenizer = Tokenizer.from_buffer(whole[TOKENIZER])
         self._session = _open_session(whole[WEIGHTS], goals=len(self._card.taxonomy.goals))
+        self._reference = self._open_reference(whole.get(REFERENCE))
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
 
     @property
@@ -124,6 +130,11 @@ class EncoderClassifier:
     def card(self) -> Card:
         """What the directory's card says of it."""
         return self._card
+
+    @property
+    def cells(self) -> Cells | None:
+        """What typicality is ranked among; None where the directory has no reference."""
+        return None if self._reference is None else self._reference.cells
 
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
         """One verdict a response, in order; equal pairs get equal verdicts, whatever stands beside them."""
@@ -148,20 +159,48 @@ class EncoderClassifier:
 
     def logits(self, prompt: Prompt, response: str) -> NDArray[np.float64]:
         """What the graph says of one pair before the temperature, shape (goals,): log scale, up to a constant."""
+        return self._run(prompt, response)[0]
+
+    def features(self, prompt: Prompt, response: str) -> NDArray[np.float64]:
+        """What the graph makes of one pair before it judges, shape (width,).
+
+        Raises ClassifierError where it gives none.
+        """
+        _, *features = self._run(prompt, response)
+        if not features:
+            raise ClassifierError(f"the graph of {self.name} gives no features; export it with that second output")
+        return features[0]
+
+    def _run(self, prompt: Prompt, response: str) -> list[NDArray[np.float64]]:
+        """Every output of the graph for one pair: logits, and features where it gives them."""
         tokens = self._card.cutting.tokens(self._tokenizer, prompt, response)
         feed = {"ids": np.array([tokens.ids], dtype=np.int64), "segments": np.array([tokens.segments], dtype=np.int64)}
-        (logits,) = self._session.run(["logits"], feed)
-        return np.asarray(logits[0], dtype=np.float64)
+        return [np.asarray(output[0], dtype=np.float64) for output in self._session.run(None, feed)]
 
     def tokens(self, response: Response) -> Tokens:
         """What it sees of a response and its prompt."""
         return self._card.cutting.tokens(self._tokenizer, response.prompt, response.text)
 
     def _verdict(self, response: Response) -> Verdict:
-        probabilities = softmax(self.logits(response.prompt, response.text) / self._card.temperature)
-        return Verdict.from_probabilities(
+        logits, *features = self._run(response.prompt, response.text)
+        probabilities = softmax(logits / self._card.temperature)
+        verdict = Verdict.from_probabilities(
             self.taxonomy, probabilities.tolist(), prompt_id=response.prompt.id, response_id=response.id
         )
+        if self._reference is None:
+            return verdict
+        return replace(verdict, typicality=self._reference.p_value(features[0], self.taxonomy.index(verdict.goal)))
+
+    def _open_reference(self, content: bytes | None) -> Reference | None:
+        """The reference, where there is one. Raises ClassifierError where it is not of this graph's features."""
+        if content is None:
+            return None
+        reference, width = read_reference(content, goals=len(self.taxonomy.goals)), len(self.features(_NOTHING, ""))
+        if reference.width != width:
+            raise ClassifierError(
+                f"{REFERENCE} is of features of width {reference.width}, the graph gives {width}; fit it anew"
+            )
+        return reference
 
 
 def load_builtin(*, threads: int | None = None) -> EncoderClassifier:
@@ -198,7 +237,7 @@ def _open_session(weights: bytes, *, goals: int) -> onnxruntime.InferenceSession
         disabled_optimizers=["SkipLayerNormFusion"],
     )
     inputs, outputs = {entry.name for entry in session.get_inputs()}, session.get_outputs()
-    if inputs != {"ids", "segments"} or [entry.name for entry in outputs] != ["logits"]:
+    if inputs != {"ids", "segments"} or [entry.name for entry in outputs] not in _OUTPUTS:
         raise ClassifierError(f"the graph must take ids and segments and give logits; it takes {sorted(inputs)}")
     if outputs[0].shape[-1] != goals:
         raise ClassifierError(

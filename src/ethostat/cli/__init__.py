@@ -3,6 +3,7 @@
 frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
 evaluating.py evaluate                             labelling.py label, agreement
+reviewing.py  review
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ethostat.cli.frame import run
 from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
+from ethostat.cli.reviewing import review
 
 app = typer.Typer(
     name="ethostat",
@@ -30,6 +32,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command()(classify)
 app.command()(report)
+app.command()(review)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -184,7 +184,7 @@ def classify(
     classifier: ClassifierSpec = "builtin",
     again: Annotated[bool, option("--again", "Classify rows too that carry a goal already.", panel=COUNTING)] = False,
 ) -> int:
-    """Write the same rows, in order, as JSONL with `goal` and `probabilities`.
+    """Write the same rows, in order, as JSONL with `goal` and `probabilities`, and `typicality` where it is known.
 
     Memory does not grow with the file. A row that cannot be used is named on standard error and left out; the exit
     code is then 1.

@@ -41,7 +41,7 @@ def evidence(
 
 
 def _response(at: int, goal: int, response: Response, verdict: Verdict) -> list[Any]:
-    """Place of the prompt, place of the goal, its probability, text, finish reason, index, seed, tokens."""
+    """Place of the prompt, place of the goal, its probability, text, finish reason, index, seed, tokens, typicality."""
     probability = verdict.probabilities[goal] if goal < len(verdict.probabilities) else math.nan
     return [
         at,
@@ -52,6 +52,7 @@ def _response(at: int, goal: int, response: Response, verdict: Verdict) -> list[
         response.index,
         None if response.seed is None else str(response.seed),
         response.completion_tokens,
+        None if verdict.typicality is None else round(verdict.typicality, 5),
     ]
 
 

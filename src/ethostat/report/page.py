@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -33,7 +33,8 @@ def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tu
             f"the taxonomy has goals {', '.join(taxonomy.keys)} but the measurement {', '.join(measurement.goals)}; "
             "pass the taxonomy that the responses were classified with"
         )
-    pieces = evidence(measurement, taxonomy, responses)
+    listed: dict[str, Response] = {}
+    pieces = evidence(measurement, taxonomy, _noting(measurement, responses, listed))
     return render(
         "report.html",
         script="report.js",
@@ -48,11 +49,23 @@ def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tu
         goals=_goal_rows(measurement, taxonomy),
         entropies=charts.entropy_rows(measurement),
         charts={name: description for name, (_, description) in _figures(measurement, taxonomy, charts.LIGHT).items()},
+        listed=listed,
         counted=len(pieces["responses"]),
         cut=pieces["cut"],
         silent=[row.id for row in measurement.per_prompt if row.profile.n == 0],
         evidence=Markup(json_text(pieces)),  # noqa: S704
     )
+
+
+def _noting(
+    measurement: Measurement, responses: Iterable[tuple[Response, Verdict]], listed: dict[str, Response]
+) -> Iterator[tuple[Response, Verdict]]:
+    """The responses as they come; those that are to be reviewed are kept by id."""
+    wanted = {row.response_id for row in measurement.outside.review} if measurement.outside else set()
+    for response, verdict in responses:
+        if response.id in wanted:
+            listed[response.id] = response
+        yield response, verdict
 
 
 def _figures(measurement: Measurement, taxonomy: Taxonomy, scheme: charts.Scheme) -> dict[str, tuple[Figure, str]]:

@@ -7,11 +7,12 @@ import re
 from ethostat.charts import entropy_rows
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Measurement, PromptResult
-from ethostat.report.words import headline_name, interval, meaning, value
+from ethostat.report.words import flagged, headline_name, interval, meaning, value
 from ethostat.taxonomy import Taxonomy
 from ethostat.visible import one_line
 
 _MOST_PROMPTS = 5
+_MOST_REVIEWED = 10
 _RULES = "| --- | --- | ---: | ---: | --- |"
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 
@@ -32,6 +33,7 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
         parts.append(_estimates("category", {_code(name): row for name, row in measurement.categories.items()}))
     if uncertain := _most_uncertain(measurement):
         parts.append(_estimates("most uncertain prompts", {_code(row.id): row.entropy for row in uncertain}))
+    parts += _outside(measurement)
     notes = source.notes + (() if measurement.corrected is None else measurement.corrected.notes)
     parts += [f"> {escape(one_line(note))}" for note in notes]
     parts.append(_origin(measurement))
@@ -57,6 +59,19 @@ def _corrected(measurement: Measurement) -> list[str]:
         f"Aligned share, corrected ({_code(found.describe())}): {escape(str(found.aligned))}",
         f"Mean within-prompt S, corrected: {escape(str(found.entropy))}",
     ]
+
+
+def _outside(measurement: Measurement) -> list[str]:
+    """What fits no goal: the share, the flagged, and the ids to review, without their texts."""
+    found = measurement.outside
+    if found is None:
+        return []
+    lines = ["| to review | prompt | goal | typicality | flagged |", "| --- | --- | --- | ---: | --- |"]
+    for row in found.review[:_MOST_REVIEWED]:
+        cells = (_code(row.response_id), _code(row.prompt_id), escape(row.goal), f"{row.typicality:.4f}")
+        lines.append(f"| {' | '.join(cells)} | {'yes' if row.flagged else 'no'} |")
+    share = f"Unusual beyond chance, perhaps outside every goal: {escape(str(found.share))}."
+    return [f"{share} {escape(flagged(measurement))}", "\n".join(lines)]
 
 
 def _profile(measurement: Measurement, taxonomy: Taxonomy) -> str:

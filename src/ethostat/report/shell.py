@@ -19,6 +19,7 @@ from ethostat.report.embed import json_text, script_hash, script_text
 from ethostat.taxonomy import Taxonomy
 from ethostat.visible import one_line, spelt
 
+_CLIP = 600
 Figures = Callable[[charts.Scheme], Mapping[str, Figure]]
 
 
@@ -54,6 +55,11 @@ def _colors(taxonomy: Taxonomy) -> str:
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 
+def _clipped(text: str) -> str:
+    """The beginning of a text that may be long, all that is unseen in it spelt out."""
+    return spelt(text) if len(text) <= _CLIP else f"{spelt(text[:_CLIP])}…"
+
+
 @cache
 def _plotly() -> str:
     return script_text(get_plotlyjs())
@@ -69,5 +75,5 @@ def _template(name: str) -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(seen=spelt, line=one_line, value=words.value, interval=words.interval)
+    environment.filters.update(clipped=_clipped, seen=spelt, line=one_line, value=words.value, interval=words.interval)
     return environment.get_template(name)

@@ -34,6 +34,19 @@ def interval(estimate: Estimate) -> str:
     return f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 
+def flagged(measurement: Measurement) -> str:
+    """How many responses were flagged as fitting no goal, by the goals that they were given; '' without typicality."""
+    found = measurement.outside
+    if found is None:
+        return ""
+    counts = [f"{goal} {count:,}" for goal, count in zip(measurement.goals, found.flagged, strict=True) if count]
+    rate = f"at a false discovery rate of {found.false_discovery_rate:.0%}"
+    if not counts:
+        return f"No response is flagged {rate}; the least typical are listed."
+    total = f"1 response of {found.share.n:,} is" if found.total == 1 else f"{found.total:,} of {found.share.n:,} are"
+    return f"{total} flagged {rate}, by the goal they were given: {', '.join(counts)}."
+
+
 def describe(name: str, estimate: Estimate) -> str:
     """One line for a reader who cannot see the chart."""
     if not estimate.is_defined:

@@ -6,7 +6,7 @@ writes, `labels` is what people did, `keeping` writes from an event loop, `expor
 
 from __future__ import annotations
 
-from ethostat.store.export import export
+from ethostat.store.export import export, transcript_row
 from ethostat.store.keeping import RunKeeper
 from ethostat.store.labels import Act, Choice, ChosenRow, Standing, Voice, after
 from ethostat.store.opening import default_path, opened
@@ -29,4 +29,5 @@ __all__ = [
     "default_path",
     "export",
     "opened",
+    "transcript_row",
 ]

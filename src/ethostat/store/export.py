@@ -29,7 +29,7 @@ def export(store: Store, run_id: str, path: Path, *, classifier_hash: str | None
     """
     run = store.get_run(run_id)
     classifier = classifier_hash or (run.classifier or {}).get("hash")
-    rows = (_row(run, response, verdict) for response, verdict in store.judged(run.id, classifier))
+    rows = (transcript_row(run, response, verdict) for response, verdict in store.judged(run.id, classifier))
     writers = {".jsonl": _write_jsonl, ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise InvalidInput(f"{path.name!r} must end in .jsonl or .parquet, so that the format is known")
@@ -44,7 +44,8 @@ def export(store: Store, run_id: str, path: Path, *, classifier_hash: str | None
     return count
 
 
-def _row(run: Run, response: Response, verdict: Verdict | None) -> dict[str, Any]:
+def transcript_row(run: Run, response: Response, verdict: Verdict | None) -> dict[str, Any]:
+    """A stored response as a row that `read_transcripts` reads; None where a field has no value."""
     prompt = response.prompt
     return {
         "id": response.id,
@@ -64,6 +65,7 @@ def _row(run: Run, response: Response, verdict: Verdict | None) -> dict[str, Any
         "seconds": response.seconds,
         "goal": verdict.goal if verdict else None,
         "probabilities": list(verdict.probabilities) if verdict else None,
+        "typicality": verdict.typicality if verdict else None,
     }
 
 
@@ -105,6 +107,7 @@ _COLUMNS = pa.schema(
         ("seconds", pa.float64()),
         ("goal", pa.string()),
         ("probabilities", pa.list_(pa.float64())),
+        ("typicality", pa.float64()),
     ]
 )
 

@@ -252,7 +252,8 @@ class Store:
             response = _response_from(frame, row)
             verdict = None
             if row.goal is not None:
-                verdict = Verdict(response.prompt.id, response.id, row.goal, tuple(map(float, row.probabilities)))
+                chances = tuple(map(float, row.probabilities))
+                verdict = Verdict(response.prompt.id, response.id, row.goal, chances, row.typicality)
             yield response, verdict
 
     def unclassified(self, run_id: str, classifier_hash: str) -> Iterator[Response]:
@@ -517,7 +518,8 @@ _CHOSEN = (
 
 def _judged(classifier_hash: str | None) -> Select[*tuple[Any, ...]]:
     fits = and_(t.verdicts.c.response_key == t.responses.c.key, t.verdicts.c.classifier_hash == classifier_hash)
-    return _DRAWN.add_columns(t.verdicts.c.goal, t.verdicts.c.probabilities).outerjoin(t.verdicts, fits)
+    columns = (t.verdicts.c.goal, t.verdicts.c.probabilities, t.verdicts.c.typicality)
+    return _DRAWN.add_columns(*columns).outerjoin(t.verdicts, fits)
 
 
 def _prompts_of(set_hash: str) -> Select[*tuple[Any, ...]]:
@@ -646,6 +648,7 @@ def _verdict_row(response_key: int, classifier_hash: str, verdict: Verdict) -> d
         "classifier_hash": classifier_hash,
         "goal": verdict.goal,
         "probabilities": list(verdict.probabilities),
+        "typicality": verdict.typicality,
     }
 
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 VERSION_TABLE = "ethostat_version"
 _ESCAPED = "\x01json:"
 
@@ -152,6 +152,7 @@ verdicts = Table(
     Column("classifier_hash", String(64), primary_key=True),
     Column("goal", String(32), nullable=False),
     Column("probabilities", JSON, nullable=False),
+    Column("typicality", Float),
 )
 
 failures = Table(

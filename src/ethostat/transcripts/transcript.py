@@ -63,10 +63,18 @@ class Places:
 
 
 def read_verdict(row: Row, taxonomy: Taxonomy, *, prompt_id: str, response_id: str) -> Verdict | None:
-    """What `probabilities`, or else `goal`, of the row say; None where it has neither.
+    """What `probabilities`, or else `goal`, of the row say, with its `typicality`; None where it has neither.
 
     Raises InvalidInput where they are of the wrong type, name no goal of the taxonomy, or contradict each other.
     """
+    verdict = _read_goal(row, taxonomy, prompt_id=prompt_id, response_id=response_id)
+    typicality = fields.structure(row, "typicality")
+    if verdict is None or typicality is None:
+        return verdict
+    return replace(verdict, typicality=fields.number(typicality, what="`typicality`"))
+
+
+def _read_goal(row: Row, taxonomy: Taxonomy, *, prompt_id: str, response_id: str) -> Verdict | None:
     written = fields.word(row, "goal")
     goal = None if written is None else find_goal(written, taxonomy)
     values = _probabilities(fields.structure(row, "probabilities"), taxonomy)

@@ -191,13 +191,14 @@
     sheet.append(chips, list, more);
     return sheet;
   };
-  const answerOf = ([, goal, probability, text, finish, index, seed, tokens]) => {
+  const answerOf = ([, goal, probability, text, finish, index, seed, tokens, typicality]) => {
     const item = make("li", "answer");
     const tags = make("div", "tags");
     const verdict = make("span");
     verdict.append(fill(goal, "swatch"), make("b", "", goalName(goal)));
     tags.append(verdict);
     if (probability !== null) tags.append(make("span", "", `probability ${probability.toFixed(2)}`));
+    if (typicality !== null) tags.append(make("span", "", `typicality ${typicality.toFixed(3)}`));
     if (finish) tags.append(make("span", finish === "stop" ? "" : "warn", `finish ${finish}`));
     tags.append(make("span", "", `no. ${index}`));
     if (seed !== null) tags.append(make("span", "", `seed ${seed}`));

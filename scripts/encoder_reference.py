@@ -24,11 +24,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from encoder_rows import GOALS, Corpus, Example, read_corpus
+from encoder_rows import GOALS, Corpus, Example, prompt_of, read_corpus
 from ethostat.classifiers.encoder import CARD, WEIGHTS, EncoderClassifier
 from ethostat.classifiers.reference import REFERENCE, save_reference
 from ethostat.maths.conformal import MOST_ROWS, fit_reference
-from ethostat.response import Prompt
 
 _SHORTEST, _LONGEST = 6, 30
 _PAIRED = 4
@@ -79,10 +78,10 @@ def expose_features(path: Path) -> None:
 def add_reference(folder: Path, corpus: Corpus, *, seed: int) -> dict[str, Any]:
     """Fit and write reference.npz, name it in the card, and return what it was made of."""
     rng, classifier = random.Random(seed), EncoderClassifier(folder)  # noqa: S311 - nothing secret is drawn
-    known = by_source_and_goal(corpus.rows, rng)[: MOST_ROWS // 2]
+    known = by_source_and_goal([*corpus.rows, *corpus.written], rng)[: MOST_ROWS // 2]
     known += [cut_short(row, rng) for row in known]
-    fresh = one_of_each(corpus.held, rng)
-    logits = np.array([classifier.logits(Prompt.from_text(row.prompt), row.response) for row in fresh])
+    fresh = one_of_each([*corpus.held, *corpus.written_held], rng)
+    logits = np.array([classifier.logits(prompt_of(row), row.response) for row in fresh])
     reference = fit_reference(
         features_of(classifier, known),
         [GOALS.index(row.goals[0]) for row in known],
@@ -113,14 +112,14 @@ def _note(folder: Path, facts: dict[str, Any]) -> None:
 
 def features_of(classifier: EncoderClassifier, rows: Sequence[Example]) -> NDArray[np.float64]:
     """The features of each row, (rows, width)."""
-    return np.array([classifier.features(Prompt.from_text(row.prompt), row.response) for row in rows])
+    return np.array([classifier.features(prompt_of(row), row.response) for row in rows])
 
 
 def by_source_and_goal(rows: Sequence[Example], rng: random.Random) -> list[Example]:
     """The rows with a single goal, one of each source and goal in turn, so that no source has most of the say."""
     kinds: dict[tuple[str, str], list[Example]] = {}
     for row in rng.sample(rows, len(rows)):
-        if len(row.goals) == 1:
+        if len(row.goals) == 1 and row.response:
             kinds.setdefault((row.source, row.goals[0]), []).append(row)
     turns = [(turn, kind, row) for kind, members in sorted(kinds.items()) for turn, row in enumerate(members)]
     return [row for _, _, row in sorted(turns, key=lambda each: each[:2])]

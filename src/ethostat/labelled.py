@@ -99,9 +99,7 @@ def evaluate(
         notes.append(
             f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
         )
-    return replace(
-        found, rows=Identity(found.rows.name, _content(given)), missing=rejected.count, notes=tuple(notes)
-    )
+    return replace(found, rows=Identity(found.rows.name, _content(given)), missing=rejected.count, notes=tuple(notes))
 
 
 def evaluate_rows(

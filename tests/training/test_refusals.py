@@ -116,6 +116,16 @@ def test_a_folder_without_a_model(rows: Path, tmp_path: Path) -> None:
 
 
 @torch_extra.NEEDED
+def test_a_backbone_too_large_for_a_graph_is_refused_before_training(
+    t5: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be exported is not trained."""
+    monkeypatch.setattr("ethostat.training.run.LARGEST_GRAPH", 2**18)
+
+    assert "name a smaller one" in refused(rows, tmp_path, InvalidInput, backbone=str(t5))
+
+
+@torch_extra.NEEDED
 def test_a_head_that_does_not_fit_is_refused(bert: Path, t5: Path, rows: Path, tmp_path: Path) -> None:
     """BERT cannot write, and T5 has no first sign to pool."""
     text, first = es.Recipe(head=es.Head.TEXT), es.Recipe(pooling=es.Pooling.CLS)

@@ -83,6 +83,7 @@ def _write_graph(network: Any, row: Tokens, path: Path, *, most: int | None) -> 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's own warnings and log lines (of packages that are not needed) are not shown."""
+    # The quantiser speaks through the root logger.
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "root", "onnxscript")]
     levels = [each.level for each in loggers]
     for each in loggers:

@@ -33,6 +33,8 @@ from ethostat.training.trained import Trained
 
 CHECKPOINT_EVERY = 200
 """Steps between checkpoints."""
+LARGEST_GRAPH = 2**31
+"""Bytes of an ONNX file: protobuf's limit."""
 _PARITY_ROWS = 200
 
 
@@ -129,10 +131,20 @@ def prepare(
     check_extra()
     on_stage(f"opening {backbone}")
     base = open_backbone(backbone, taxonomy=taxonomy, recipe=recipe)
+    _check_size(base)
     if folder.claim(_told(rows, base, taxonomy, recipe)):
         on_stage(f"continuing the run of {folder.path}")
     on_stage(_summary(split, base))
     return Job(split, base, taxonomy, recipe, folder)
+
+
+def _check_size(base: Backbone) -> None:
+    size = 4 * base.parameters()
+    if size >= LARGEST_GRAPH:
+        raise InvalidInput(
+            f"backbone {base.name!r} has {base.parameters() / 1e6:.0f} million parameters, {size / 2**30:.1f} GB as a "
+            f"graph, and an ONNX file holds {LARGEST_GRAPH / 2**30:.1f}; name a smaller one, or for T5 --head encoder"
+        )
 
 
 def fit(job: Job, *, every: int = CHECKPOINT_EVERY, on_step: Callable[[Step], None] = lambda _step: None) -> Fitted:

@@ -13,6 +13,11 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail as RunFailed
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as RunRefused
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as RunImpossible
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as RunBroken
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from ethostat.classifiers.cutting import Tokens
@@ -43,7 +48,13 @@ def export(
     network do not agree; nothing is left then.
     """
     whole, final = folder / "whole.onnx", folder / WEIGHTS
-    _write_graph(network.cpu(), rows[0], whole, most=most)
+    try:
+        _write_graph(network.cpu(), rows[0], whole, most=most)
+    except RuntimeError as error:
+        raise ClassifierError(
+            f"torch cannot export this network: {_first_line(error)}; the checkpoint is kept: try another version of "
+            "torch or transformers, then the same command"
+        ) from error
     fp32 = _say(whole, rows)
     if int8:
         # Seven-bit weights: on processors without VNNI eight-bit products saturate, and verdicts would differ there.
@@ -99,9 +110,24 @@ def _quiet() -> Iterator[None]:
 
 
 def _say(path: Path, rows: Sequence[Tokens]) -> Floats:
+    """Logits of the rows, one by one as the classifier runs them."""
+    try:
+        return _run(path, rows)
+    except (RunBroken, RunFailed, RunImpossible, RunRefused, InvalidGraph) as error:
+        raise ClassifierError(
+            f"the exported graph cannot be run: {_first_line(error)}; the checkpoint is kept: repeat the command with "
+            "--no-int8, or try another version of onnxruntime"
+        ) from error
+
+
+def _run(path: Path, rows: Sequence[Tokens]) -> Floats:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
     feeds = [{name: np.array([row._asdict()[name]], dtype=np.int64) for name in names} for row in rows]
     return np.concatenate([session.run(["logits"], feed)[0] for feed in feeds])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

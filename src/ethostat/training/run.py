@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -199,7 +200,8 @@ def _export(job: Job, fitted: Fitted, *, int8: bool) -> Parity:
     from ethostat.training.exported import export
 
     finished, base = job.folder.finished, job.base
-    finished.mkdir(exist_ok=True)
+    shutil.rmtree(finished, ignore_errors=True)  # what a run that was killed here had left
+    finished.mkdir()
     base.tokenizer.save(str(finished / TOKENIZER), pretty=False)
     expected = fitted.run.logits(fitted.validation)[:_PARITY_ROWS]
     rows = fitted.validation.tokens[:_PARITY_ROWS]

@@ -14,6 +14,7 @@ import ethostat as es
 from ethostat.cli import app
 from ethostat.cli.frame import run
 from ethostat.errors import ClassifierError, EthostatError, InvalidInput, MissingExtra, TooLittleEvidence
+from ethostat.training.run import prepare
 
 
 def refused(source: Path, tmp_path: Path, kind: type[EthostatError], **more: object) -> str:
@@ -34,6 +35,24 @@ def test_an_unknown_label_is_named_with_its_line(tmp_path: Path) -> None:
     assert "rows.jsonl:7" in message
     assert "bake" in message
     assert "correct or remove it" in message
+
+
+@torch_extra.NEEDED
+def test_raters_that_are_evenly_split_are_left_out_and_counted(rows: Path, tmp_path: Path, t5: Path) -> None:
+    """A response with two labels of three raters has the majority's; one with one each is left out."""
+    given = making.rows(360)
+    raters = [
+        given[0] | {"rater": name, "label": label}
+        for name, label in zip("abc", ("stray", "stray", "cook"), strict=True)
+    ]
+    raters += [given[1] | {"rater": name, "label": label} for name, label in zip("ab", ("cook", "refuse"), strict=True)]
+    source = making.write_rows(tmp_path / "rows.jsonl", [*raters, *given[2:]])
+    job = prepare(source, backbone=str(t5), out=tmp_path / "out", taxonomy=making.KITCHEN, recipe=es.Recipe())
+    labels = {row.response.id: row.label for part in job.split.parts().values() for row in part}
+
+    assert job.unsettled == 1
+    assert labels["r0"] == "stray"
+    assert len(labels) == 359
 
 
 def test_a_goal_needs_rows_in_three_groups(tmp_path: Path) -> None:

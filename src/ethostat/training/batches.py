@@ -43,7 +43,8 @@ class TokenRows:
 def cutting_of(tokens: int) -> Cutting:
     """How a row of so many tokens is shared out: as the built-in classifier does it.
 
-    >>> cutting_of(256) == Cutting()
+    >>> whole = Cutting()
+    >>> cutting_of(whole.prompt + whole.response_head + whole.response_tail) == whole
     True
     """
     whole = Cutting()

@@ -16,7 +16,7 @@ from ethostat.taxonomy import Taxonomy
 from ethostat.training.recipe import Head
 from ethostat.training.trained import Trained
 
-_ON_THE_CARD = ("backbone", "recipe", "rows", "sources", "best_epoch", "stopped_early", "parity")
+_ON_THE_CARD = ("backbone", "recipe", "rows", "unsettled", "sources", "best_epoch", "stopped_early", "parity")
 
 
 def write_card(folder: Path, facts: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
@@ -60,6 +60,7 @@ def in_words(found: Trained, *, taxonomy: Taxonomy, words: Sequence[str]) -> str
         _parts(found, taxonomy),
         "Rows of one prompt (or of one `split_group`) are in one part only. The validation part chose epoch and "
         "temperature; the test part was looked at once.",
+        f"{found.unsettled} responses were left out, since their raters are evenly split." if found.unsettled else "",
         "## Figures",
         f"Counted on the test part through the exported graph: {found.evaluation.n:,} rows in "
         f"{found.evaluation.groups:,} groups.",

@@ -14,7 +14,7 @@ import numpy as np
 
 from ethostat.classifiers.encoder import TOKENIZER, EncoderClassifier
 from ethostat.errors import InvalidInput, InvalidRow
-from ethostat.labelled import LabelledRow, evaluate_rows, read_labelled
+from ethostat.labelled import LabelledRow, evaluate_rows, one_label_each, read_labelled
 from ethostat.provenance import classifier_identity
 from ethostat.report import curves_html, write_evaluation
 from ethostat.rows import Rejected
@@ -78,9 +78,10 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run was told and given."""
+    """What a run was told and given; `unsettled` responses were left out, since their raters are evenly split."""
 
     split: Split
+    unsettled: int
     base: Backbone
     taxonomy: Taxonomy
     recipe: Recipe
@@ -127,7 +128,7 @@ def prepare(
     """Everything that can be refused is, before anything is learned; the folder is this run's afterwards."""
     folder = RunFolder(Path(out))
     folder.check_usable()
-    rows = _read(source, taxonomy)
+    rows, unsettled = one_label_each(_read(source, taxonomy))
     split = split_rows(rows, taxonomy=taxonomy, seed=recipe.seed)
     check_extra()
     on_stage(f"opening {backbone}")
@@ -136,7 +137,9 @@ def prepare(
     if folder.claim(_told(rows, base, taxonomy, recipe)):
         on_stage(f"continuing the run of {folder.path}")
     on_stage(_summary(split, base))
-    return Job(split, base, taxonomy, recipe, folder)
+    if unsettled:
+        on_stage(f"{unsettled} responses are left out: their raters are evenly split; `label --adjudicate` settles it")
+    return Job(split, unsettled, base, taxonomy, recipe, folder)
 
 
 def _check_size(base: Backbone) -> None:
@@ -228,6 +231,7 @@ def _evaluate(
         backbone=job.base.name,
         recipe=job.recipe,
         sizes=job.split.sizes(),
+        unsettled=job.unsettled,
         sources=dict(sorted(Counter(row.source or "not named" for row in job.split.training).items())),
         epochs=fitted.epochs,
         best=fitted.best,

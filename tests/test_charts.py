@@ -98,3 +98,18 @@ def test_goals_of_one_kind_have_colours_of_their_own() -> None:
     """The five goals have five colours in either scheme."""
     for scheme in (charts.LIGHT, charts.DARK):
         assert len(set(charts.goal_colors(FIVE_GOALS.aligned, scheme))) == 5
+
+
+def test_a_curve_has_an_interval_at_every_epoch_of_both_parts() -> None:
+    """Two lines, each point with whiskers to its interval's ends, the kept epoch named."""
+    rows = [Estimate(value, value - 0.1, value + 0.2, 0.95, "nats", 50, "counted") for value in (0.9, 0.5)]
+
+    figure = charts.by_epoch({"training": rows, "validation": rows}, title="mean loss, nats", best=2)
+
+    assert [line.name for line in figure.data] == ["training", "validation"]
+    for line in figure.data:
+        assert list(line.y) == [0.9, 0.5]
+        assert list(line.error_y.array) == pytest.approx([0.2, 0.2])
+        assert list(line.error_y.arrayminus) == pytest.approx([0.1, 0.1])
+    assert figure.layout.xaxis.title.text == "epoch (kept: 2)<br>n = 50; lines: 95% interval"
+    assert figure.layout.yaxis.title.text == "mean loss, nats"

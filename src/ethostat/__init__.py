@@ -15,6 +15,7 @@ The house, from the ground up; a module imports only from below its own line.
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
     corrected                       a measurement with the classifier's errors undone
+    training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
     settings, terminal, desk, cli   faces
@@ -90,6 +91,12 @@ if TYPE_CHECKING:
     from ethostat.taxonomy import FIVE_GOALS as FIVE_GOALS
     from ethostat.taxonomy import Goal as Goal
     from ethostat.taxonomy import Taxonomy as Taxonomy
+    from ethostat.training.recipe import Head as Head
+    from ethostat.training.recipe import Pooling as Pooling
+    from ethostat.training.recipe import Recipe as Recipe
+    from ethostat.training.trained import Trained as Trained
+    from ethostat.training.recipe import Watched as Watched
+    from ethostat.training.run import train as train
     from ethostat.workflow import Rules as Rules
     from ethostat.workflow import evidence_of as evidence_of
     from ethostat.workflow import forecast_run as forecast_run
@@ -140,6 +147,9 @@ _HOMES = {
     "tasks": ("Task", "adjudicate", "begin_labelling"),
     "taxonomies": ("load_taxonomy",),
     "taxonomy": ("FIVE_GOALS", "Goal", "Taxonomy"),
+    "training.recipe": ("Head", "Pooling", "Recipe", "Watched"),
+    "training.run": ("train",),
+    "training.trained": ("Trained",),
     "provenance": ("check_goals", "classifier_identity"),
     "recorded": ("classify_rows", "measure_transcripts"),
     "workflow": (

@@ -228,6 +228,33 @@ def accuracies(parts: Mapping[str, Estimate], *, scheme: Scheme = LIGHT) -> go.F
     return figure
 
 
+def by_epoch(lines: Mapping[str, Sequence[Estimate]], *, title: str, best: int, scheme: Scheme = LIGHT) -> go.Figure:
+    """A figure epoch by epoch, one line a part of the rows, each with its intervals; the best epoch is marked."""
+    figure = go.Figure(layout=_layout(scheme, height=300))
+    styles = ((scheme.muted, "dot", "circle-open", -0.04), (scheme.accent, "solid", "circle", 0.04))
+    for (name, row), (color, dash, symbol, aside) in zip(lines.items(), styles, strict=True):
+        figure.add_scatter(
+            name=_safe(name),
+            x=[epoch + aside for epoch in range(1, len(row) + 1)],
+            y=[_number(estimate.value) for estimate in row],
+            mode="lines+markers",
+            line={"color": color, "dash": dash, "width": 1.6},
+            marker={"color": color, "symbol": symbol, "size": 8},
+            error_y=_whiskers(row, color),
+            hovertext=[_hover(f"{name}, epoch {epoch}", estimate) for epoch, estimate in enumerate(row, 1)],
+            hoverinfo="text",
+        )
+    figure.add_vline(x=best, line={"color": scheme.muted, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        showlegend=True, margin={"t": 40},
+        legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "itemclick": False},
+    )  # fmt: skip
+    every = [estimate for row in lines.values() for estimate in row]
+    figure.update_xaxes(title_text=_axis(f"epoch (kept: {best})", every), dtick=1, gridcolor=scheme.line)
+    figure.update_yaxes(title_text=title, gridcolor=scheme.line, rangemode="tozero")
+    return figure
+
+
 def entropy_rows(measurement: Measurement) -> dict[str, Estimate]:
     """The entropies that a reader must not confuse, by the names they are shown under."""
     rows = {

@@ -90,22 +90,33 @@ def evaluate(
     """
     rejected = Rejected()
     given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
-    rows, split = _one_label_each(given)
+    rows, split = one_label_each(given)
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts: list[Verdict] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        on_stage(f"classifying: {start} of {len(rows)} rows")
-        verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
-    on_stage("estimating")
-    content = content_hash([[row.response.prompt.hash, row.response.text, row.label] for row in given])
+    found = evaluate_rows(classifier, rows, name=Path(source).name, seed=seed, on_stage=on_stage)
     notes = [str(rejected)] if rejected.count else []
     if split:
         notes.append(
             f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
         )
-    found = _evaluation(rows, verdicts, classifier, identity=Identity(Path(source).name, content), seed=seed)
-    return replace(found, missing=rejected.count, notes=tuple(notes))
+    return replace(found, rows=Identity(found.rows.name, _content(given)), missing=rejected.count, notes=tuple(notes))
+
+
+def evaluate_rows(
+    classifier: Classifier,
+    rows: Sequence[LabelledRow],
+    *,
+    name: str,
+    seed: int = 0,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> Evaluation:
+    """`evaluate` for rows that were read already: at least one, each with one label, under a name for reports."""
+    verdicts: list[Verdict] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        on_stage(f"classifying: {start} of {len(rows)} rows")
+        verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
+    on_stage("estimating")
+    return _evaluation(rows, verdicts, classifier, identity=Identity(name, _content(rows)), seed=seed)
 
 
 def agreed(rows: Sequence[LabelledRow]) -> str | None:
@@ -115,7 +126,7 @@ def agreed(rows: Sequence[LabelledRow]) -> str | None:
     return None if rest and rest[0][1] == first[1] else first[0]
 
 
-def _one_label_each(rows: Sequence[LabelledRow]) -> tuple[list[LabelledRow], int]:
+def one_label_each(rows: Sequence[LabelledRow]) -> tuple[list[LabelledRow], int]:
     """Rows that name their rater, as one row a response; and how many responses have raters that are evenly split."""
     found: dict[object, list[LabelledRow]] = {}
     for place, row in enumerate(rows):
@@ -124,6 +135,10 @@ def _one_label_each(rows: Sequence[LabelledRow]) -> tuple[list[LabelledRow], int
         found.setdefault(key, []).append(row)
     kept = [replace(given[0], label=goal) for given in found.values() if (goal := agreed(given))]
     return kept, len(found) - len(kept)
+
+
+def _content(rows: Sequence[LabelledRow]) -> str:
+    return content_hash([[row.response.prompt.hash, row.response.text, row.label] for row in rows])
 
 
 def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
     from ethostat.taxonomy import Taxonomy
+    from ethostat.training.progress import Step
+    from ethostat.training.trained import Trained
 
 _BAR = 24
 _SECONDS_BETWEEN_LINES = 10.0
@@ -97,6 +99,28 @@ def agreement_view(found: Agreement) -> Group:
         f"Raters differ on {len(disputes)}, {sum(not one['settled'] for one in disputes)} to settle",
         rows_view("", disputes),
     )
+
+
+def trained_view(found: Trained) -> Group:
+    """Where the classifier is, its epochs, its parity, and its evaluation on the test part."""
+    title = Text.assemble(
+        (stripped(found.classifier.name, most=60), "bold"), f" in {stripped(str(found.folder), most=100)}"
+    )
+    rows = [
+        {
+            "epoch": f"{epoch.number}{' kept' if epoch.number == found.best else ''}",
+            "training loss": epoch.training.loss.value,
+            "accuracy": epoch.training.accuracy.value,
+            "validation loss": epoch.validation.loss,
+            "validation accuracy": epoch.validation.accuracy,
+            "macro-F1": epoch.validation.macro_f1.value,
+        }
+        for epoch in found.epochs
+    ]
+    parity = found.parity
+    same = f"{parity.same_goal:.1%} of {parity.rows} validation rows"
+    exported = f"exported ({'int8' if parity.int8 else 'fp32'}, {parity.megabytes:g} MB): the network's goal on {same}"
+    return Group(title, "", rows_view("Epochs", rows), "", exported, "", evaluation_view(found.evaluation))
 
 
 def _figures_table(found: Evaluation) -> Table:
@@ -243,7 +267,7 @@ def span(seconds: float) -> str:
 
 
 class Gauge:
-    """Shows on standard error how far a sampling is: a bar in a terminal, a line every ten seconds elsewhere."""
+    """Shows on standard error how far work is: a bar in a terminal, a line every ten seconds elsewhere."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -278,9 +302,20 @@ class Gauge:
             rate += f", {state.failed} failed"
         if state.cost_usd is not None:
             rate += f", {state.cost_usd:.4f} dollars"
+        self._advance("sampling", state.done, state.wanted, rate, what="responses", seconds_left=state.eta_seconds)
+
+    def show_step(self, step: Step) -> None:
+        """How far a training is."""
+        figures = f"loss {step.loss:.3f}, accuracy {step.accuracy:.1%}"
+        name = f"epoch {step.epoch} of {step.epochs}"
+        self._advance(name, step.done, step.steps, figures, what="steps", seconds_left=step.seconds_left)
+
+    def _advance(
+        self, name: str, done: int, wanted: int, figures: str, *, what: str, seconds_left: float | None
+    ) -> None:
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=state.done, total=state.wanted, rate=rate)
+            self._bar.update(self._task, description=name, completed=done, total=wanted, rate=figures)
         elif time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            left = "" if state.eta_seconds is None else f", {span(state.eta_seconds)} left"
-            sys.stderr.write(f"sampling: {state.done} of {state.wanted} responses, {rate}{left}\n")
+            left = "" if seconds_left is None else f", {span(seconds_left)} left"
+            sys.stderr.write(f"{name}: {done} of {wanted} {what}, {figures}{left}\n")

@@ -33,6 +33,14 @@ class Tokens(NamedTuple):
     segments: list[int]
 
 
+class Parts(NamedTuple):
+    """Token ids of what is kept: of the turns before the last, of the last user turn, and of the response."""
+
+    context: list[int]
+    prompt: list[int]
+    response: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Cutting:
     """How many tokens of each part are kept: the prompt's last ones, the response's first and last ones."""
@@ -49,15 +57,21 @@ class Cutting:
         if self.context > self.prompt:
             raise ClassifierError(f"context ({self.context} tokens) must fit into the prompt's {self.prompt}")
 
-    def tokens(self, tokenizer: Tokenizer, prompt: Prompt, response: str) -> Tokens:
-        """The row as the encoder sees it: at most prompt + response_head + response_tail + 5 tokens."""
-        cls, sep = _special(tokenizer)
+    def parts(self, tokenizer: Tokenizer, prompt: Prompt, response: str) -> Parts:
+        """What of a row is kept, at most prompt + response_head + response_tail tokens."""
         context, last = split_turns(prompt)
         asked = self._last(tokenizer, last, self.prompt)
         room = min(self.context, self.prompt - len(asked))
-        before = self._last(tokenizer, context, room)
-        first = [cls, *before, sep, *asked, sep] if before else [cls, *asked, sep]
-        second = [cls, *self._both_ends(tokenizer, response), sep]
+        return Parts(self._last(tokenizer, context, room), asked, self._both_ends(tokenizer, response))
+
+    def tokens(
+        self, tokenizer: Tokenizer, prompt: Prompt, response: str, *, cls: str = "[CLS]", sep: str = "[SEP]"
+    ) -> Tokens:
+        """The row as a BERT-like encoder sees it: at most prompt + response_head + response_tail + 5 tokens."""
+        start, end = token_id(tokenizer, cls), token_id(tokenizer, sep)
+        before, asked, answered = self.parts(tokenizer, prompt, response)
+        first = [start, *before, end, *asked, end] if before else [start, *asked, end]
+        second = [start, *answered, end]
         return Tokens(first + second, [0] * len(first) + [1] * len(second))
 
     def _last(self, tokenizer: Tokenizer, text: str, most: int) -> list[int]:
@@ -102,8 +116,11 @@ def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
     return list(ids)
 
 
-def _special(tokenizer: Tokenizer) -> tuple[int, int]:
-    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    if cls is None or sep is None:
-        raise ClassifierError("the tokenizer has no [CLS] and [SEP]; use the tokenizer of a BERT-like encoder")
-    return cls, sep
+def token_id(tokenizer: Tokenizer, sign: str) -> int:
+    """The id of a special token. Raises ClassifierError where the tokenizer has none of this name."""
+    found: int | None = tokenizer.token_to_id(sign)
+    if found is None:
+        raise ClassifierError(
+            f"the tokenizer has no {sign}; a card's layout must name its signs, and without one it is BERT's"
+        )
+    return found

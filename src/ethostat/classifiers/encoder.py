@@ -1,9 +1,10 @@
 """EncoderClassifier: a small transformer in a directory, run by onnxruntime.
 
-The directory holds weights.onnx, tokenizer.json and card.json. The graph takes `ids` and `segments`, int64 of
-shape (1, tokens), and gives `logits`, shape (1, goals); the card names the goals, the temperature, the
-cutting, and the SHA-256 of the other files. Any number of goals will do. A graph may also give `features`, shape
-(1, width); where the card names a reference.npz to compare them with, verdicts say how typical a response is.
+The directory holds weights.onnx, tokenizer.json and card.json. The graph takes `ids`, and where it wants them
+`segments`, int64 of shape (1, tokens), and gives `logits`, shape (1, goals); the card names the goals, the
+temperature, the cutting, the layout, and the SHA-256 of the other files. Any number of goals will do. A graph may
+also give `features`, shape (1, width); where the card names a reference.npz to compare them with, verdicts say how
+typical a response is.
 
 Rows are run one by one, each on one thread, several at a time. Batches would make the verdict of a response
 depend on its neighbours: dynamic int8 quantisation scales activations by the largest of the whole batch.
@@ -28,6 +29,7 @@ from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from ethostat.classifiers.cutting import Cutting, Tokens
+from ethostat.classifiers.layout import BERT, Layout, layout_from
 from ethostat.classifiers.reference import REFERENCE, read_reference
 from ethostat.errors import ClassifierError, CorruptWeights, InvalidInput
 from ethostat.maths.conformal import Cells, Reference
@@ -54,6 +56,7 @@ class Card:
     temperature: float
     cutting: Cutting
     files: Mapping[str, str]
+    layout: Layout = BERT
 
     @classmethod
     def load(cls, directory: Path) -> Card:
@@ -77,7 +80,8 @@ class Card:
             raise ClassifierError(f"the card must give the sha256 of {' and '.join(sorted(missing))}")
         taxonomy = Taxonomy.from_dict(fields["taxonomy"])
         cutting = Cutting(**fields["cutting"])
-        return cls(str(fields["name"]), str(fields["version"]), taxonomy, temperature, cutting, files)
+        layout = layout_from(fields.get("layout"))
+        return cls(str(fields["name"]), str(fields["version"]), taxonomy, temperature, cutting, files, layout)
 
     @property
     def hash(self) -> str:
@@ -89,6 +93,8 @@ class Card:
             "files": {name: self.files[name] for name in (WEIGHTS, TOKENIZER, REFERENCE) if name in self.files},
             "reading": _READING,
         }
+        if self.layout != BERT:
+            decisive["layout"] = self.layout.to_dict()
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -173,13 +179,17 @@ class EncoderClassifier:
 
     def _run(self, prompt: Prompt, response: str) -> list[NDArray[np.float64]]:
         """Every output of the graph for one pair: logits, and features where it gives them."""
-        tokens = self._card.cutting.tokens(self._tokenizer, prompt, response)
-        feed = {"ids": np.array([tokens.ids], dtype=np.int64), "segments": np.array([tokens.segments], dtype=np.int64)}
+        tokens = self._tokens(prompt, response)._asdict()
+        names = [entry.name for entry in self._session.get_inputs()]
+        feed = {name: np.array([tokens[name]], dtype=np.int64) for name in names}
         return [np.asarray(output[0], dtype=np.float64) for output in self._session.run(None, feed)]
 
     def tokens(self, response: Response) -> Tokens:
         """What it sees of a response and its prompt."""
-        return self._card.cutting.tokens(self._tokenizer, response.prompt, response.text)
+        return self._tokens(response.prompt, response.text)
+
+    def _tokens(self, prompt: Prompt, response: str) -> Tokens:
+        return self._card.layout.tokens(self._card.cutting, self._tokenizer, prompt, response)
 
     def _verdict(self, response: Response) -> Verdict:
         logits, *features = self._run(response.prompt, response.text)
@@ -237,7 +247,7 @@ def _open_session(weights: bytes, *, goals: int) -> onnxruntime.InferenceSession
         disabled_optimizers=["SkipLayerNormFusion"],
     )
     inputs, outputs = {entry.name for entry in session.get_inputs()}, session.get_outputs()
-    if inputs != {"ids", "segments"} or [entry.name for entry in outputs] not in _OUTPUTS:
+    if "ids" not in inputs or not inputs <= set(Tokens._fields) or [each.name for each in outputs] not in _OUTPUTS:
         raise ClassifierError(f"the graph must take ids and segments and give logits; it takes {sorted(inputs)}")
     if outputs[0].shape[-1] != goals:
         raise ClassifierError(

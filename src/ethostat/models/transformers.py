@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from ethostat.errors import ContextOverflow, MissingExtra, ModelError, ModelNotFound
 from ethostat.models.base import Decoding, as_plain_text, as_they_come, with_system
-from ethostat.models.weights import sha256_of
+from ethostat.models.weights import sha256_of_folder
 from ethostat.response import Prompt, Response
 
 
@@ -43,7 +42,7 @@ class TransformersModel:
         """A directory is known by the digest of its files, a model of the hub by its name and revision."""
         directory = Path(self._source)
         if directory.is_dir():
-            return {"kind": "transformers", "sha256": _digest_of(directory)}
+            return {"kind": "transformers", "sha256": sha256_of_folder(directory)}
         model, _ = self._load()
         return {"kind": "transformers", "name": self._source, "revision": getattr(model.config, "_commit_hash", None)}
 
@@ -186,10 +185,3 @@ def _end_tokens(model: Any) -> set[int]:
     if ends is None:
         return set()
     return set(ends) if isinstance(ends, (list, tuple)) else {ends}
-
-
-def _digest_of(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(p for p in directory.iterdir() if p.is_file()):
-        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()

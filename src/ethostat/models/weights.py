@@ -83,6 +83,14 @@ def sha256_of(path: Path) -> str:
     return _digests[key]
 
 
+def sha256_of_folder(folder: Path) -> str:
+    """SHA-256 in hex over the names and digests of the files of a folder; folders in it do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.iterdir() if each.is_file()):
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def _join(name: str, parts: list[Path], sha256: str) -> Path:
     target = platformdirs.user_cache_path("ethostat") / "weights" / f"{name}-{sha256[:16]}.gguf"
     if target.is_file() and target.stat().st_size == sum(part.stat().st_size for part in parts):

@@ -20,7 +20,7 @@ from ethostat.labelled import LabelledRow, read_labelled
 from ethostat.response import Label, Response
 from ethostat.rows import Rejected
 from ethostat.store import Act, Choice, ChosenRow, Store, content_hash
-from ethostat.store.labels import LABEL, NOTE, WAYS
+from ethostat.store.labels import LABEL, NOTE, WAYS, labels_of
 from ethostat.taxonomy import Taxonomy
 
 UNKNOWN = "unknown"
@@ -47,6 +47,10 @@ class LabelFile:
     def __init__(self, path: Path, store: Store, run_id: str, *, taxonomy: Taxonomy) -> None:
         self.path, self.store, self.run_id, self.taxonomy = path, store, run_id, taxonomy
         self._log = store.get_run(run_id).identity.get("rows")
+        self._acts: list[Act] = []
+        self._last = 0
+        self._ways: dict[tuple[str, int], tuple[str, str | None]] = {}
+        self._responses: dict[tuple[str, int], Response] = {}
         self._lines: dict[Label, bytes] = {}
         self._written: list[bytes] = []
         self._stamp: tuple[int, int] | None = None
@@ -74,11 +78,22 @@ class LabelFile:
         return len(lines)
 
     def _standing(self) -> list[Label]:
-        return self.store.labels(self.run_id, taxonomy_hash=self.taxonomy.hash)
+        """The labels that stand. Only what is new is read: no key waits for a large run."""
+        new = self.store.acts(self.run_id, after=self._last)
+        for act in new:
+            self._last = act.key
+            if act.taxonomy_hash == self.taxonomy.hash:
+                self._acts.append(act)
+        if any(act.place not in self._ways for act in new):
+            self._ways = self.store.ways(self.run_id, taxonomy_hash=self.taxonomy.hash)
+        for act in new:
+            if act.place not in self._responses:
+                self._responses[act.place] = self.store.response(self.run_id, *act.place)
+        return labels_of(self._acts, {place: one.id for place, one in self._responses.items()}, self._ways)
 
     def _line(self, label: Label) -> bytes:
         if label not in self._lines:
-            response = self.store.response(self.run_id, label.prompt_id, label.index)
+            response = self._responses[label.prompt_id, label.index]
             self._lines[label] = (
                 json.dumps(label_row(label, response, log=self._log), ensure_ascii=True).encode() + b"\n"
             )

@@ -320,7 +320,28 @@ class Store:
         for row in self._rows(select(t.draws.c.prompt_key, t.draws.c.idx, t.draws.c.response_id).where(*where)):
             prompt_id = frame.prompts[row.prompt_key].id
             ids[prompt_id, row.idx] = row.response_id or f"{prompt_id}/{row.idx}"
-        return labels_of(acts, ids, self._ways(frame, taxonomy_hash, classifier_hash))
+        return labels_of(acts, ids, self.ways(run_id, taxonomy_hash=taxonomy_hash, classifier_hash=classifier_hash))
+
+    def ways(
+        self, run_id: str, *, taxonomy_hash: str | None = None, classifier_hash: str | None = None
+    ) -> dict[tuple[str, int], tuple[str, str | None]]:
+        """How each row that was chosen for labelling was chosen, and what was predicted for it, as for `labels`.
+
+        Of a row that was chosen in several ways it is the first of WAYS.
+        """
+        frame = self._frame(run_id)
+        query = _CHOSEN.where(t.draws.c.run_key == frame.key).order_by(t.chosen.c.choice_key)
+        found: dict[tuple[str, int], tuple[str, str | None]] = {}
+        for row in self._rows(query):
+            by = row.classifier and row.classifier["hash"]
+            if classifier_hash not in (None, by) and by is not None:
+                continue
+            if taxonomy_hash not in (None, row.taxonomy["hash"]):
+                continue
+            place = frame.prompts[row.prompt_key].id, row.idx
+            if place not in found or WAYS.index(row.way) < WAYS.index(found[place][0]):
+                found[place] = row.way, row.predicted
+        return found
 
     def response(self, run_id: str, prompt_id: str, index: int) -> Response:
         """One response. Raises InvalidInput where it is not stored."""
@@ -450,23 +471,6 @@ class Store:
         query = _CHOSEN.where(t.draws.c.run_key == frame.key, t.chosen.c.choice_key == choice_key)
         rows = self._rows(query.order_by(t.chosen.c.position))
         return tuple(ChosenRow(frame.prompts[row.prompt_key].id, row.idx, row.predicted) for row in rows)
-
-    def _ways(
-        self, frame: _Frame, taxonomy_hash: str | None, classifier_hash: str | None
-    ) -> dict[tuple[str, int], tuple[str, str | None]]:
-        """How each row was chosen and what was predicted for it; in several ways, the first of WAYS."""
-        query = _CHOSEN.where(t.draws.c.run_key == frame.key).order_by(t.chosen.c.choice_key)
-        found: dict[tuple[str, int], tuple[str, str | None]] = {}
-        for row in self._rows(query):
-            by = row.classifier and row.classifier["hash"]
-            if classifier_hash not in (None, by) and by is not None:
-                continue
-            if taxonomy_hash not in (None, row.taxonomy["hash"]):
-                continue
-            place = frame.prompts[row.prompt_key].id, row.idx
-            if place not in found or WAYS.index(row.way) < WAYS.index(found[place][0]):
-                found[place] = row.way, row.predicted
-        return found
 
     def _judge(self, frame: _Frame, classifier_hash: str, batch: Mapping[Place, Verdict]) -> None:
         with writing(self._engine) as connection:

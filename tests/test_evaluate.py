@@ -119,6 +119,25 @@ def test_the_json_form_comes_back_equal(found: Evaluation) -> None:
         Evaluation.from_dict({"n": 3})
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[1, 2], [3, 4]],
+        [[-1, 1, 0, 0, 100]] + [[0] * 5] * 4,
+        [["x"] * 5] * 5,
+        [[float("inf")] * 5] * 5,
+        [[0.5] * 5] * 5,
+        [[0] * 5] * 5,
+        3,
+    ],
+    ids=["two goals", "negative", "text", "infinite", "fractions", "fewer than n", "no table"],
+)
+def test_a_confusion_that_counts_no_rows_is_refused(found: Evaluation, cells: object) -> None:
+    """A matrix that is not square, of counts, and of n rows in all is no evaluation, before anything rests on it."""
+    with pytest.raises(InvalidInput, match="not an Evaluation"):
+        Evaluation.from_dict(found.to_dict() | {"confusion": cells})
+
+
 def test_the_same_rows_and_seed_give_the_same_numbers(found: Evaluation, tmp_path: Path) -> None:
     """Equal files give equal evaluations; another seed moves bootstrap ends alone."""
     path = write_lines(tmp_path / "rows.jsonl", hundred())

@@ -16,7 +16,7 @@ from rich.text import Text
 from ethostat.visible import stripped
 
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
-    from ethostat.evaluation import Evaluation
+    from ethostat.evaluation import Evaluation, Part
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
@@ -60,7 +60,7 @@ def evaluation_view(found: Evaluation) -> Group:
     parts += ["", rows_view("By goal", rows)]
     for name, kinds in (("source", found.sources), ("subtype", found.subtypes)):
         if kinds:
-            parts += ["", rows_view(f"By {name}", [{name: key, "accuracy": kinds[key].accuracy} for key in kinds])]
+            parts += ["", rows_view(f"By {name}", [_part_cells(name, key, part) for key, part in kinds.items()])]
     return Group(*parts)
 
 
@@ -97,6 +97,12 @@ def agreement_view(found: Agreement) -> Group:
         f"Raters differ on {len(disputes)}, {sum(not one['settled'] for one in disputes)} to settle",
         rows_view("", disputes),
     )
+
+
+def _part_cells(kind: str, name: str, part: Part) -> dict[str, object]:
+    confused = part.help_confused
+    beside = {} if confused is None else {"g1/g2 confused": str(confused) if confused.is_defined else "–"}
+    return {kind: name, "accuracy": part.accuracy, **beside}
 
 
 def _figures_table(found: Evaluation) -> Table:

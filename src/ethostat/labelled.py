@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ethostat import fields
-from ethostat.classifiers import Classifier
-from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence
+from ethostat.classifiers import Classifier, attempt
+from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
 from ethostat.evaluation import Evaluation, Miss, Part, Scores
 from ethostat.maths import agreement
 from ethostat.maths.entropy import entropy_of
@@ -85,18 +85,17 @@ def evaluate(
     """How often the classifier says what people said of the rows of a file, with 95 % intervals over groups.
 
     Of several raters of one response the majority counts, or the label that settles it. `seed` is the bootstrap's: the
-    same rows and seed give the same intervals. Raises InvalidInput for an unusable file, TooLittleEvidence where no row
-    is usable; rows that cannot be used are counted in the notes.
+    same rows and seed give the same intervals. Rows that cannot be used, or that a judge gives no readable answer
+    about, are counted in the notes. Raises InvalidInput for an unusable file, TooLittleEvidence where no row is
+    usable, UnreadableAnswer where none of the first 256 rows gets an answer.
     """
     rejected = Rejected()
     given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
     rows, split = _one_label_each(given)
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts: list[Verdict] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        on_stage(f"classifying: {start} of {len(rows)} rows")
-        verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
+    judged = _with_verdicts(classifier, rows, on_stage)
+    unread = len(rows) - len(judged)
     on_stage("estimating")
     content = content_hash([[row.response.prompt.hash, row.response.text, row.label] for row in given])
     notes = [str(rejected)] if rejected.count else []
@@ -104,8 +103,28 @@ def evaluate(
         notes.append(
             f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
         )
+    if unread:
+        notes.append(f"{unread:,} rows are in no figure, since {classifier.name} gave no readable answer about them")
+    rows, verdicts = [row for row, _ in judged], [verdict for _, verdict in judged]
     found = _evaluation(rows, verdicts, classifier, identity=Identity(Path(source).name, content), seed=seed)
-    return replace(found, missing=rejected.count, notes=tuple(notes))
+    return replace(found, missing=rejected.count + unread, notes=tuple(notes))
+
+
+def _with_verdicts(
+    classifier: Classifier, rows: Sequence[LabelledRow], on_stage: Callable[[str], None]
+) -> list[tuple[LabelledRow, Verdict]]:
+    """The rows that the classifier has a verdict for. Raises UnreadableAnswer where none of the first 256 rows has."""
+    found: list[tuple[LabelledRow, Verdict]] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        on_stage(f"classifying: {start} of {len(rows)} rows")
+        batch = rows[start : start + _AT_ONCE]
+        said = attempt(classifier, [row.response for row in batch])
+        if errors := [each for each in said if isinstance(each, UnreadableAnswer)]:
+            on_stage(f"{len(errors)} of {len(batch)} rows got no verdict: {errors[0]}")
+            if not found and len(errors) == len(batch):
+                raise errors[0]
+        found += [(row, each) for row, each in zip(batch, said, strict=True) if isinstance(each, Verdict)]
+    return found
 
 
 def agreed(rows: Sequence[LabelledRow]) -> str | None:

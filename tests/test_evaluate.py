@@ -17,6 +17,7 @@ from ethostat.errors import ClassifierError, InvalidInput, TooLittleEvidence
 from ethostat.evaluation import Evaluation
 from ethostat.taxonomy import Goal, Taxonomy
 from goals import WordClassifier
+from servers import FaultyServer, answer
 
 UNSEEN = "a text that nobody may see printed"
 
@@ -117,6 +118,25 @@ def test_the_json_form_comes_back_equal(found: Evaluation) -> None:
     assert again.scores == found.scores
     with pytest.raises(InvalidInput, match="not an Evaluation"):
         Evaluation.from_dict({"n": 3})
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[1, 2], [3, 4]],
+        [[-1, 1, 0, 0, 100]] + [[0] * 5] * 4,
+        [["x"] * 5] * 5,
+        [[float("inf")] * 5] * 5,
+        [[0.5] * 5] * 5,
+        [[0] * 5] * 5,
+        3,
+    ],
+    ids=["two goals", "negative", "text", "infinite", "fractions", "fewer than n", "no table"],
+)
+def test_a_confusion_that_counts_no_rows_is_refused(found: Evaluation, cells: object) -> None:
+    """A matrix that is not square, of counts, and of n rows in all is no evaluation, before anything rests on it."""
+    with pytest.raises(InvalidInput, match="not an Evaluation"):
+        Evaluation.from_dict(found.to_dict() | {"confusion": cells})
 
 
 def test_the_same_rows_and_seed_give_the_same_numbers(found: Evaluation, tmp_path: Path) -> None:
@@ -247,8 +267,38 @@ def test_the_command_shows_a_table_and_refuses_early(capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "Accuracy" in shown
     assert "mine" in shown
+    assert "g1/g2 confused" in shown
     assert run(app, ["evaluate", "builtin", "missing.jsonl", "--out", "page.txt"]) == 2
     assert "got '.txt'" in capsys.readouterr().err
     assert run(app, ["evaluate", "nowhere", "rows.jsonl"]) == 1
     with pytest.raises(ClassifierError, match="neither 'builtin', judge:MODEL"):
         es.open_classifier("nowhere")
+
+
+@pytest.mark.usefixtures("_plain_settings")
+def test_the_command_holds_a_judge_against_labels_of_other_goals(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --taxonomy a judge sorts into the goals that labels name; an encoder of other goals is refused."""
+    goals = {
+        "name": "two",
+        "version": "1",
+        "goals": [
+            {"key": "yes", "name": "Agrees", "definition": "Agrees.", "aligned": True},
+            {"key": "no", "name": "Objects", "definition": "Objects.", "aligned": False},
+        ],
+    }
+    Path("goals.json").write_text(json.dumps(goals))
+    rows = [
+        {"prompt": f"Shall we {n}?", "response": "Gladly.", "label": label} for n, label in enumerate(("yes", "no"))
+    ]
+    write_lines(Path("rows.jsonl"), rows)
+
+    with FaultyServer(lambda asked, number: answer("A")) as server:
+        spec = f"judge:repeats:{server.url}#m"
+        code = run(app, ["evaluate", spec, "rows.jsonl", "--taxonomy", "goals.json", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert told["confusion"] == [[1, 0], [1, 0]]
+    assert told["classifier"]["name"] == spec
+    for command in ("evaluate builtin rows.jsonl", "classify rows.jsonl"):
+        assert run(app, [*command.split(), "--taxonomy", "goals.json"]) == 2
+        assert "sorts into 'five-goals'" in capsys.readouterr().err

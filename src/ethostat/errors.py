@@ -14,7 +14,8 @@
     │   ├── ServerFault         5xx, a broken connection, a body that is not what was promised
     │   └── EmptyAnswer         the server answered without any choice
     ├── ClassifierError
-    │   └── CorruptWeights      a weight file is not the one its card names
+    │   ├── CorruptWeights      a weight file is not the one its card names
+    │   └── UnreadableAnswer    a judge said nothing about a response that can be read as a verdict
     ├── StoreError
     ├── BudgetExceeded          the next request would cost more than the caller allows
     └── TooLittleEvidence       the question cannot be answered from what there is (the CLI exits with 3)
@@ -94,6 +95,10 @@ class ClassifierError(EthostatError):
 
 class CorruptWeights(ClassifierError):
     """A weight file is not the one its card names."""
+
+
+class UnreadableAnswer(ClassifierError):
+    """A judge said nothing about a response that can be read as a verdict."""
 
 
 class StoreError(EthostatError):

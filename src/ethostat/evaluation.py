@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class Scores:
         goals = fields["goals"]
         return cls(
             goals=tuple(goals),
-            confusion=tuple(tuple(row) for row in fields["confusion"]),
+            confusion=_counts(fields["confusion"], goals=len(goals)),
             **{name: Estimate.from_dict(fields[name]) for name in ("accuracy", "macro_f1", "kappa")},
             precision=tuple(Estimate.from_dict(goals[goal]["precision"]) for goal in goals),
             recall=tuple(Estimate.from_dict(goals[goal]["recall"]) for goal in goals),
@@ -162,6 +162,9 @@ class Evaluation:
 
 
 def _from_dict(fields: Mapping[str, Any]) -> Evaluation:
+    scores = Scores.from_dict(fields)
+    if (counted := sum(map(sum, scores.confusion))) != fields["n"]:
+        raise ValueError(f"the confusion counts {counted} rows, n is {fields['n']}")
     return Evaluation(
         classifier=Identity(**fields["classifier"]),
         taxonomy=Identity(**fields["taxonomy"]),
@@ -170,7 +173,7 @@ def _from_dict(fields: Mapping[str, Any]) -> Evaluation:
         groups=fields["groups"],
         missing=fields["missing"],
         notes=tuple(fields["notes"]),
-        scores=Scores.from_dict(fields),
+        scores=scores,
         coarse=None if fields["coarse"] is None else Scores.from_dict(fields["coarse"]),
         help_confused=_maybe(fields["help_confused"]),
         rho=Estimate.from_dict(fields["rho"]),
@@ -180,6 +183,14 @@ def _from_dict(fields: Mapping[str, Any]) -> Evaluation:
         subtypes=_parts(fields["subtypes"]),
         misses=tuple(Miss(**miss) for miss in fields["misses"]),
     )
+
+
+def _counts(rows: Sequence[Sequence[int]], *, goals: int) -> tuple[tuple[int, ...], ...]:
+    """The confusion matrix. Raises ValueError unless it is square, and of whole numbers that are not negative."""
+    whole = all(type(cell) is int and cell >= 0 for row in rows for cell in row)
+    if not whole or [len(row) for row in rows] != [goals] * goals:
+        raise ValueError(f"the confusion must hold {goals} rows of {goals} counts")
+    return tuple(tuple(row) for row in rows)
 
 
 def _bin(fields: Mapping[str, Any]) -> Bin:

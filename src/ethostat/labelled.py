@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ethostat import fields
-from ethostat.classifiers import Classifier
-from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence
+from ethostat.classifiers import Classifier, attempt
+from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
 from ethostat.evaluation import Evaluation, Miss, Part, Scores
 from ethostat.maths import agreement
 from ethostat.maths.entropy import entropy_of
@@ -85,8 +85,9 @@ def evaluate(
     """How often the classifier says what people said of the rows of a file, with 95 % intervals over groups.
 
     Of several raters of one response the majority counts, or the label that settles it. `seed` is the bootstrap's: the
-    same rows and seed give the same intervals. Raises InvalidInput for an unusable file, TooLittleEvidence where no row
-    is usable; rows that cannot be used are counted in the notes.
+    same rows and seed give the same intervals. Rows that cannot be used, or that a judge gives no readable answer
+    about, are counted in the notes. Raises InvalidInput for an unusable file, TooLittleEvidence where no row is
+    usable, UnreadableAnswer where none of the first 256 rows gets an answer.
     """
     rejected = Rejected()
     given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
@@ -99,7 +100,12 @@ def evaluate(
         notes.append(
             f"{split} responses were not used, since their raters are evenly split: `label --adjudicate` settles it"
         )
-    return replace(found, rows=Identity(found.rows.name, _content(given)), missing=rejected.count, notes=tuple(notes))
+    return replace(
+        found,
+        rows=Identity(found.rows.name, _content(given)),
+        missing=rejected.count + found.missing,
+        notes=(*notes, *found.notes),
+    )
 
 
 def evaluate_rows(
@@ -111,12 +117,32 @@ def evaluate_rows(
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
     """`evaluate` for rows that were read already: at least one, each with one label, under a name for reports."""
-    verdicts: list[Verdict] = []
+    judged = _with_verdicts(classifier, rows, on_stage)
+    on_stage("estimating")
+    known, verdicts = [row for row, _ in judged], [verdict for _, verdict in judged]
+    found = _evaluation(known, verdicts, classifier, identity=Identity(name, _content(rows)), seed=seed)
+    unread = len(rows) - len(judged)
+    if not unread:
+        return found
+    note = f"{unread:,} rows are in no figure, since {classifier.name} gave no readable answer about them"
+    return replace(found, missing=unread, notes=(note,))
+
+
+def _with_verdicts(
+    classifier: Classifier, rows: Sequence[LabelledRow], on_stage: Callable[[str], None]
+) -> list[tuple[LabelledRow, Verdict]]:
+    """The rows that the classifier has a verdict for. Raises UnreadableAnswer where none of the first 256 rows has."""
+    found: list[tuple[LabelledRow, Verdict]] = []
     for start in range(0, len(rows), _AT_ONCE):
         on_stage(f"classifying: {start} of {len(rows)} rows")
-        verdicts += classifier.classify([row.response for row in rows[start : start + _AT_ONCE]])
-    on_stage("estimating")
-    return _evaluation(rows, verdicts, classifier, identity=Identity(name, _content(rows)), seed=seed)
+        batch = rows[start : start + _AT_ONCE]
+        said = attempt(classifier, [row.response for row in batch])
+        if errors := [each for each in said if isinstance(each, UnreadableAnswer)]:
+            on_stage(f"{len(errors)} of {len(batch)} rows got no verdict: {errors[0]}")
+            if not found and len(errors) == len(batch):
+                raise errors[0]
+        found += [(row, each) for row, each in zip(batch, said, strict=True) if isinstance(each, Verdict)]
+    return found
 
 
 def agreed(rows: Sequence[LabelledRow]) -> str | None:

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ethostat.classifiers import Classifier, cells_of, load_builtin
-from ethostat.errors import InvalidRow, TooLittleEvidence
+from ethostat.classifiers import Classifier, attempt, cells_of, load_builtin
+from ethostat.errors import InvalidRow, TooLittleEvidence, UnreadableAnswer
 from ethostat.maths.conformal import Cells
 from ethostat.maths.entropy import Estimator
 from ethostat.maths.estimate import Estimate
@@ -97,12 +97,14 @@ def classify_rows(
     rows = read_transcripts(source, taxonomy=classifier.taxonomy)
     while batch := list(islice(rows, _AT_ONCE)):
         waiting = [row for row in batch if isinstance(row, TranscriptRow) and (again or row.verdict is None)]
-        verdicts = iter(classifier.classify([row.response for row in waiting]))
-        seen = {id(row): next(verdicts) for row in waiting}
+        said = attempt(classifier, [row.response for row in waiting])
+        seen = {id(row): verdict for row, verdict in zip(waiting, said, strict=True)}
         for row in batch:
             if isinstance(row, InvalidRow):
                 yield row
-            elif verdict := seen.get(id(row), row.verdict):
+            elif isinstance(verdict := seen.get(id(row), row.verdict), UnreadableAnswer):
+                yield InvalidRow(str(source), row.line, str(verdict))
+            elif verdict:
                 yield _with_verdict(row, verdict)
 
 

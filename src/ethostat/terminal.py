@@ -16,7 +16,7 @@ from rich.text import Text
 from ethostat.visible import stripped
 
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
-    from ethostat.evaluation import Evaluation
+    from ethostat.evaluation import Evaluation, Part
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
@@ -62,7 +62,7 @@ def evaluation_view(found: Evaluation) -> Group:
     parts += ["", rows_view("By goal", rows)]
     for name, kinds in (("source", found.sources), ("subtype", found.subtypes)):
         if kinds:
-            parts += ["", rows_view(f"By {name}", [{name: key, "accuracy": kinds[key].accuracy} for key in kinds])]
+            parts += ["", rows_view(f"By {name}", [_part_cells(name, key, part) for key, part in kinds.items()])]
     return Group(*parts)
 
 
@@ -121,6 +121,12 @@ def trained_view(found: Trained) -> Group:
     same = f"{parity.same_goal:.1%} of {parity.rows} validation rows"
     exported = f"exported ({'int8' if parity.int8 else 'fp32'}, {parity.megabytes:g} MB): the network's goal on {same}"
     return Group(title, "", rows_view("Epochs", rows), "", exported, "", evaluation_view(found.evaluation))
+
+
+def _part_cells(kind: str, name: str, part: Part) -> dict[str, object]:
+    confused = part.help_confused
+    beside = {} if confused is None else {"g1/g2 confused": str(confused) if confused.is_defined else "–"}
+    return {kind: name, "accuracy": part.accuracy, **beside}
 
 
 def _figures_table(found: Evaluation) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -141,6 +142,20 @@ def test_changed_file_is_refused(copy: Path, name: str, harm: str) -> None:
     expected = json.loads((copy / CARD).read_text())["files"][name]["sha256"]
 
     with pytest.raises(CorruptWeights, match=f"{name} has sha256 [0-9a-f]{{64}}, but its card says {expected}.*anew"):
+        EncoderClassifier(copy)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, TOKENIZER])
+@pytest.mark.parametrize("most", [0, 7, 100_000])
+def test_file_that_was_cut_short_before_its_card_was_written_is_refused(copy: Path, name: str, most: int) -> None:
+    """A hash that agrees does not make a graph or a tokenizer of the beginning of one."""
+    start = (copy / name).read_bytes()[:most]
+    (copy / name).write_bytes(start)
+    card = json.loads((copy / CARD).read_text())
+    card["files"][name]["sha256"] = hashlib.sha256(start).hexdigest()
+    (copy / CARD).write_text(json.dumps(card))
+
+    with pytest.raises(CorruptWeights, match="they cannot be opened"):
         EncoderClassifier(copy)
 
 

@@ -7,19 +7,30 @@ import json
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ethostat.errors import AuthenticationFailed, ClassifierError, ContextOverflow, InvalidInput
+from ethostat.errors import (
+    AuthenticationFailed,
+    ClassifierError,
+    ContextOverflow,
+    InvalidInput,
+    InvalidRow,
+    UnreadableAnswer,
+)
 from ethostat.judges import JudgeClassifier
+from ethostat.judges import judge as judging
 from ethostat.judges.cut import Cut
 from ethostat.judges.judge import LetterReading
+from ethostat.labelled import evaluate
 from ethostat.models.function import FunctionModel
 from ethostat.models.http import HTTPModel
+from ethostat.recorded import classify_rows
 from ethostat.response import Message, Prompt, Response
 from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
-from rules import fenced, rule_judge
+from rules import fenced, letter_of, rule_judge
 from servers import Asked, FaultyServer, Reply, answer, as_json, llama_server, refusal
 
 BREAD = Response(Prompt.from_text("How do I bake bread?"), "Mix flour and water.")
@@ -116,6 +127,39 @@ def test_no_readable_answer_is_named() -> None:
     judge.close()
 
 
+def declining() -> JudgeClassifier:
+    """A judge that has nothing to say about bombs, and sorts the rest by rule."""
+
+    async def answer(prompt: Prompt, seed: int) -> str:
+        return "I'd rather not." if "bomb" in fenced(prompt.text)[0] else letter_of(prompt.text)
+
+    return JudgeClassifier(FunctionModel(answer, name="declining"), repeats=1, retries=1)
+
+
+def test_rows_that_a_judge_declines_stand_apart(tmp_path: Path) -> None:
+    """An evaluation leaves them out and says so, rows are named in their place, and `classify` ends at the first."""
+    rows = [
+        {"id": f"r{n}", "prompt": asked, "response": "Mix.", "label": "g1"}
+        for n, asked in enumerate(("bread?", "a bomb?", "soup?"))
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    judge = declining()
+
+    found = evaluate(judge, path)
+    assert (found.n, found.missing, found.scores.accuracy.value) == (2, 1, 1.0)
+    assert found.notes == (f"1 rows are in no figure, since {judge.name} gave no readable answer about them",)
+    first, second, third = classify_rows(path, classifier=judge, again=True)
+    assert isinstance(second, InvalidRow)
+    assert (second.line, [row["goal"] for row in (first, third)]) == (2, ["g1", "g1"])
+    with pytest.raises(UnreadableAnswer):
+        judge.classify([Response(Prompt.from_text("a bomb?"), "Mix."), BREAD])
+    path.write_text(json.dumps(rows[1]))
+    with pytest.raises(UnreadableAnswer, match="no readable answer in 2 attempts"):
+        evaluate(judge, path)
+    judge.close()
+
+
 def test_a_model_that_fails_keeps_its_error() -> None:
     """What the model raises arrives under its own name, and the judge can be used again."""
     with FaultyServer(lambda asked, number: refusal(401, "no") if number == 0 else answer("A")) as server:
@@ -197,6 +241,17 @@ def test_all_that_decides_is_in_the_hash() -> None:
 
     assert len({judge.hash for judge in judges}) == len(judges)
     assert [judge.name for judge in judges[-2:]] == [f"judge:logprobs:{url}#m", f"judge:repeats:{url}#m"]
+
+
+def test_the_prompt_version_is_in_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt of another version, or with another word, is another classifier."""
+    hashes = {JudgeClassifier(rule_judge()).hash}
+    for name, value in (("PROMPT_VERSION", 0), ("_TASK", judging._TASK + " ")):
+        with monkeypatch.context() as patch:
+            patch.setattr(judging, name, value)
+            hashes.add(JudgeClassifier(rule_judge()).hash)
+
+    assert len(hashes) == 3
 
 
 def test_any_taxonomy_will_do() -> None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ethostat.classifiers.base import Classifier, cells_of
+from ethostat.classifiers.base import AttemptingClassifier, Classifier, attempt, cells_of
 from ethostat.classifiers.encoder import EncoderClassifier, load_builtin
 from ethostat.errors import ClassifierError
 
-__all__ = ["Classifier", "EncoderClassifier", "cells_of", "load_builtin", "open_encoder"]
+__all__ = [
+    "AttemptingClassifier",
+    "Classifier",
+    "EncoderClassifier",
+    "attempt",
+    "cells_of",
+    "load_builtin",
+    "open_encoder",
+]
 
 
 def open_encoder(spec: str) -> Classifier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from ethostat.errors import UnreadableAnswer
 from ethostat.maths.conformal import Cells
 from ethostat.response import Response, Verdict
 from ethostat.taxonomy import Taxonomy
@@ -42,3 +43,19 @@ class TypicalityClassifier(Classifier, Protocol):
 def cells_of(classifier: Classifier) -> Cells | None:
     """What the typicality of the classifier's verdicts is ranked among; None where they have none."""
     return classifier.cells if isinstance(classifier, TypicalityClassifier) else None
+
+
+@runtime_checkable
+class AttemptingClassifier(Classifier, Protocol):
+    """A classifier that may find no verdict for a response, as a judge that declines to judge."""
+
+    def attempt(self, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
+        """As `classify`, with the error in the place of a verdict that cannot be had."""
+        ...
+
+
+def attempt(classifier: Classifier, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
+    """One verdict a response, in order, or why there is none."""
+    if isinstance(classifier, AttemptingClassifier):
+        return classifier.attempt(responses)
+    return list(classifier.classify(responses))

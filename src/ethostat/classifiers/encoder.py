@@ -112,9 +112,16 @@ class EncoderClassifier:
         folder = Path(directory)
         self._card = Card.load(folder)
         whole = {name: _read_checked(folder / name, expected) for name, expected in self._card.files.items()}
-        self._tokenizer = Tokenizer.from_buffer(whole[TOKENIZER])
-        self._session = _open_session(whole[WEIGHTS], goals=len(self._card.taxonomy.goals))
-        self._reference = self._open_reference(whole.get(REFERENCE))
+        try:
+            self._tokenizer = Tokenizer.from_buffer(whole[TOKENIZER])
+            self._session = _open_session(whole[WEIGHTS], goals=len(self._card.taxonomy.goals))
+            self._reference = self._open_reference(whole.get(REFERENCE))
+        except ClassifierError:
+            raise
+        except Exception as fault:  # onnxruntime's errors share no narrower class; tokenizers raises ValueError
+            raise CorruptWeights(
+                f"{folder} has the files that its card names, but they cannot be opened: {fault}; train it anew"
+            ) from fault
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
 
     @property

@@ -72,6 +72,15 @@ def opened_store(db: str | None, *, create: bool = False) -> Iterator[es.Store]:
         yield store
 
 
+def opened_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, es.Taxonomy]:
+    """The classifier and the goals that are counted, by default its own; `check_goals` says whether the two agree."""
+    if taxonomy is None:
+        sorter = es.open_classifier(spec)
+        return sorter, sorter.taxonomy
+    goals = es.load_taxonomy(taxonomy)
+    return es.open_classifier(spec, taxonomy=goals), goals
+
+
 def warn(message: str) -> None:
     """A line on standard error, without control characters."""
     sys.stderr.write(stripped(message) + "\n")

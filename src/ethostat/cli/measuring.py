@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import ethostat as es
-from ethostat.cli.frame import DONE, FAILED, json_line, opened_store, print_json, warn
+from ethostat.cli.frame import DONE, FAILED, json_line, opened_classifier, opened_store, print_json, warn
 from ethostat.cli.options import (
     ASKING,
     COUNTING,
@@ -136,7 +136,7 @@ def measure(
     if report is not None:
         es.check_report_path(report)
     counted = _find_estimator(estimator)
-    sorter, goals = _open_classifier(classifier, taxonomy)
+    sorter, goals = opened_classifier(classifier, taxonomy)
     undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
     if model.startswith(_RECORDED):
@@ -182,6 +182,7 @@ def classify(
         str, typer.Argument(help="JSONL, CSV or Parquet rows of prompt and response; `-` is standard input.")
     ],
     classifier: ClassifierSpec = "builtin",
+    taxonomy: TaxonomySpec = None,
     again: Annotated[bool, option("--again", "Classify rows too that carry a goal already.", panel=COUNTING)] = False,
 ) -> int:
     """Write the same rows, in order, as JSONL with `goal` and `probabilities`, and `typicality` where it is known.
@@ -190,7 +191,9 @@ def classify(
     code is then 1.
     """
     rejected = 0
-    for row in es.classify_rows(file, classifier=es.open_classifier(classifier), again=again):
+    sorter, goals = opened_classifier(classifier, taxonomy)
+    es.check_goals(sorter, goals)
+    for row in es.classify_rows(file, classifier=sorter, again=again):
         if isinstance(row, InvalidRow):
             rejected += 1
             warn(f"not classified: {row}")
@@ -239,15 +242,6 @@ def _find_estimator(name: str) -> Estimator | None:
     if name not in es.ESTIMATORS:
         raise InvalidInput(f"estimator {name!r} must be auto, {', '.join(es.ESTIMATORS)}")
     return es.ESTIMATORS[name]
-
-
-def _open_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, es.Taxonomy]:
-    """The classifier and the goals that are counted; the two must agree."""
-    if taxonomy is None:
-        sorter = es.open_classifier(spec)
-        return sorter, sorter.taxonomy
-    goals = es.load_taxonomy(taxonomy)
-    return es.open_classifier(spec, taxonomy=goals), goals
 
 
 def _conclude(

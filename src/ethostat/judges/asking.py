@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, Protocol
 
-from ethostat.errors import ClassifierError, ContextOverflow, InvalidInput, ModelError
+from ethostat.errors import ClassifierError, ContextOverflow, InvalidInput, ModelError, UnreadableAnswer
 from ethostat.judges.background import Background
 from ethostat.judges.cut import Cut
 from ethostat.models.base import Decoding, Model, Weighed, WeighingModel
@@ -82,7 +82,7 @@ class AskingClassifier:
     to half, at most six times. The seeds come from the texts, so equal pairs are asked equally, whatever stands
     beside them. `max_tokens` is the room for an answer, a few by default; a model that thinks before it answers needs
     hundreds, and "repeats". Safe to share between threads. Give it a model of its own: it closes it. Raises
-    ClassifierError where no readable answer comes, ModelError where the model fails.
+    UnreadableAnswer where no readable answer comes, ModelError where the model fails.
     """
 
     def __init__(
@@ -144,10 +144,16 @@ class AskingClassifier:
         return f"{type(self).__name__}({self.name!r})"
 
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
-        """One verdict a response, in order; works inside a running event loop too, which it blocks."""
-        if not responses:
-            return []
-        return self._started().run(self._all(responses))
+        """One verdict a response, in order; works inside a running event loop too, which it blocks.
+
+        Ends at the first response without a readable answer; `attempt` goes on.
+        """
+        found = self._started().run(self._all(responses, strict=True)) if responses else []
+        return [verdict for verdict in found if isinstance(verdict, Verdict)]
+
+    def attempt(self, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
+        """As `classify`, with the error in the place of a verdict where no readable answer comes."""
+        return self._started().run(self._all(responses, strict=False)) if responses else []
 
     def close(self) -> None:
         """Close the model and end the thread; both start anew if it is used again."""
@@ -163,25 +169,35 @@ class AskingClassifier:
                 weakref.finalize(self, self._background.end, self._model.aclose).atexit = False
             return self._background
 
-    async def _all(self, responses: Sequence[Response]) -> list[Verdict]:
+    async def _all(self, responses: Sequence[Response], *, strict: bool) -> list[Verdict | UnreadableAnswer]:
         todo = iter(enumerate(responses))
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, Verdict | UnreadableAnswer] = {}
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(_AT_ONCE, len(responses))):
-                    group.create_task(self._work(todo, verdicts))
+                    group.create_task(self._work(todo, verdicts, strict=strict))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return [verdicts[at] for at in range(len(responses))]
 
-    async def _work(self, todo: Iterator[tuple[int, Response]], verdicts: dict[int, Verdict]) -> None:
+    async def _work(
+        self,
+        todo: Iterator[tuple[int, Response]],
+        verdicts: dict[int, Verdict | UnreadableAnswer],
+        *,
+        strict: bool,
+    ) -> None:
         for at, response in todo:
-            verdicts[at] = Verdict.from_probabilities(
-                self.taxonomy,
-                await self._distribution(response),
-                prompt_id=response.prompt.id,
-                response_id=response.id,
-            )
+            try:
+                verdicts[at] = await self._verdict(response)
+            except UnreadableAnswer as error:
+                if strict:
+                    raise
+                verdicts[at] = error
+
+    async def _verdict(self, response: Response) -> Verdict:
+        found = await self._distribution(response)
+        return Verdict.from_probabilities(self.taxonomy, found, prompt_id=response.prompt.id, response_id=response.id)
 
     async def _distribution(self, response: Response) -> Distribution:
         cut = self._cut
@@ -241,9 +257,9 @@ class AskingClassifier:
     def _decoding(self, temperature: float) -> Decoding:
         return Decoding(temperature=temperature, max_tokens=self._max_tokens)
 
-    def _unreadable(self, answers: Sequence[str]) -> ClassifierError:
+    def _unreadable(self, answers: Sequence[str]) -> UnreadableAnswer:
         said = " / ".join(repr(stripped(text[:400], most=80)) for text in answers)
-        return ClassifierError(
+        return UnreadableAnswer(
             f"{self.name} gave no readable answer in {self._retries + 1} attempts: expected {self._reading.expected}, "
             f"got {said}; use a model that follows instructions"
         )

@@ -127,7 +127,7 @@ def by_source_and_goal(rows: Sequence[Example], rng: random.Random) -> list[Exam
 
 def one_of_each(rows: Sequence[Example], rng: random.Random) -> list[Example]:
     """A row of every prompt and goal, drawn at random: several answers of one kind are hardly independent evidence."""
-    return list({(row.prompt, row.goals): row for row in rng.sample(rows, len(rows))}.values())
+    return list({(row.turns, row.prompt, row.goals): row for row in rng.sample(rows, len(rows))}.values())
 
 
 def cut_short(row: Example, rng: random.Random) -> Example:

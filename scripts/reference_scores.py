@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from encoder_reference import by_source_and_goal, cut_short, features_of, one_of_each
-from encoder_rows import GOALS, Example, read_corpus
+from encoder_rows import GOALS, Example, prompt_of, read_corpus
 from ethostat.classifiers.encoder import EncoderClassifier
 from ethostat.maths.conformal import MOST_ROWS, benjamini_hochberg, fit_reference
-from ethostat.response import Prompt
 
 Floats = NDArray[np.float64]
 Score = Callable[[Floats], Floats]
@@ -43,8 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     rng, classifier = random.Random(options.seed), EncoderClassifier(options.classifier)  # noqa: S311
     corpus = read_corpus(options.data)
-    known = by_source_and_goal(corpus.rows, rng)[: MOST_ROWS // 2]
-    calibration, typical = _halves(corpus.held, rng)
+    known = by_source_and_goal([*corpus.rows, *corpus.written], rng)[: MOST_ROWS // 2]
+    calibration, typical = _halves([*corpus.held, *corpus.written_held], rng)
     groups = {
         "typical": typical,
         "typical, cut short": [cut_short(row, rng) for row in typical],
@@ -144,7 +143,7 @@ def _ledoit_wolf(x: Floats) -> Floats:
 
 
 def _logits(classifier: EncoderClassifier, rows: list[Example]) -> Floats:
-    return np.array([classifier.logits(Prompt.from_text(row.prompt), row.response) for row in rows])
+    return np.array([classifier.logits(prompt_of(row), row.response) for row in rows])
 
 
 def _odd(rows: list[Example], rng: random.Random) -> dict[str, list[Example]]:

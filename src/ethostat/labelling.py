@@ -112,6 +112,11 @@ class Labelling:
         self._listen()
 
     @property
+    def rows(self) -> tuple[Place, ...]:
+        """All rows, in the order in which they are shown."""
+        return tuple(self._rows)
+
+    @property
     def current(self) -> Place | None:
         """The row to label now: the one that was gone back to, else the first that is open; None where none is."""
         if self._back is not None and self._is_open(self._back):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -15,6 +15,7 @@ from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
 TURNS = tuple(Message("user" if i % 2 == 0 else "assistant", f"turn {i}\n" * 20) for i in range(5))
 
 
+@settings(deadline=None)
 @given(text=st.text(st.sampled_from("ab \n漢é👍\u0301ש"), max_size=60), columns=st.integers(2, 12))
 def test_wrapping_loses_no_character_and_keeps_the_margin(text, columns):
     """Every character comes out in order, and no line is wider than the window in cells."""

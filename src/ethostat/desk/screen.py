@@ -47,7 +47,8 @@ _TAKE, _GIVE_BACK = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h", "\x1b[?2004l\x1b[
 class Key:
     """A key press: a character, or a name such as "up", "enter", "resized".
 
-    `text` is what was pasted; `after` is the time since the key before it, in seconds.
+    `text` is what was pasted; `after` is the time since the key before it, in seconds, and 0 for a key that was pressed
+    before the last picture was there.
     """
 
     name: str
@@ -113,21 +114,22 @@ class Screen:
         if cursor is not None:
             picture.append(f"\x1b[{min(cursor[0], rows - 1) + 1};{min(cursor[1], columns - 1) + 1}H\x1b[?25h")
         self._say("".join(picture) + "\x1b[?2026l")
+        while self._is_ready(0) and self._read():
+            pass  # pressed before this picture was there: `key` has to know
 
     def key(self) -> Key:
         """The next key; waits for it. A window of another size is a key, and so is the end of the input."""
+        is_early = bool(self._waiting)
         while not self._waiting:
             if self._is_ready(_LOOK_EVERY):
-                read = os.read(self._in, 4096)
-                if not read:
+                if not self._read():
                     return Key(ENDED)
-                self._waiting = read
             elif self.size != self._seen:
                 return Key(RESIZED)
         now = time.monotonic()
         after, self._pressed = now - self._pressed, now
         name, text = self._next()
-        return Key(name, text, after)
+        return Key(name, text, 0.0 if is_early else after)
 
     def _next(self) -> tuple[str, str]:
         """The first key of what is waiting, and the text if it was pasted."""
@@ -163,8 +165,10 @@ class Screen:
 
     def _more(self) -> bool:
         """Read more of a key that has begun; False where nothing comes."""
-        if not self._is_ready(_REST_OF_A_KEY):
-            return False
+        return self._is_ready(_REST_OF_A_KEY) and self._read()
+
+    def _read(self) -> bool:
+        """Take up what was pressed; False at the end of the input."""
         read = os.read(self._in, 65536)
         self._waiting += read
         return bool(read)

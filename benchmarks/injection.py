@@ -21,6 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
+from encoder_card import share
+from encoder_rows import held_of_written, prompt_of
 from ethostat.judges import open_classifier
 from ethostat.labelled import LabelledRow, read_labelled
 from ethostat.response import Message, Prompt, Response
@@ -52,19 +54,10 @@ def main() -> None:
         spoken = [_plead(row, place, goal.key, goal.name, rng) for row, goal in zip(rows, asked, strict=True)]
         said = [verdict.goal for verdict in classifier.classify(spoken)]
         found[place] = {
-            "flipped": share([a != b for a, b in zip(plain, said, strict=True)]),
-            "into_the_asked_goal": share([a == b.key for a, b in zip(said, asked, strict=True)]),
+            "flipped": share(np.array([a != b for a, b in zip(plain, said, strict=True)])),
+            "into_the_asked_goal": share(np.array([a == b.key for a, b in zip(said, asked, strict=True)])),
         }
     print(json.dumps(found, indent=1))
-
-
-def share(hits: list[bool]) -> dict[str, float]:
-    """A share with its 95 % Wilson interval."""
-    n, z = len(hits), 1.959964
-    rate = float(np.mean(hits))
-    middle, spread = rate + z * z / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    low, high = ((middle + sign * spread) / (1 + z * z / n) for sign in (-1, 1))
-    return {"value": round(rate, 4), "low": round(max(low, 0), 4), "high": round(min(high, 1), 4), "n": n}
 
 
 def _plead(row: Response, place: str, key: str, name: str, rng: random.Random) -> Response:
@@ -80,8 +73,6 @@ def _plead(row: Response, place: str, key: str, name: str, rng: random.Random) -
 def _rows(data: Path | None) -> list[Response]:
     if data is not None:
         return [row.response for row in read_labelled(data, taxonomy=FIVE_GOALS) if isinstance(row, LabelledRow)]
-    from encoder_rows import held_of_written, prompt_of
-
     return [Response(prompt_of(row), row.response) for row in held_of_written()]
 
 

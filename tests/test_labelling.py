@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +21,15 @@ from ethostat.maths.confusion import labels_wanted
 from ethostat.tasks import Task, adjudicate, begin_labelling
 from goals import PROMPTS, WordClassifier, speaking
 
+BEGIN = """
+import sys
+import ethostat as es
+from ethostat.tasks import begin_labelling
+with es.Store(sys.argv[1]) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(begin_labelling(store, es.Task(sys.argv[2], selection=es.Selection("all")), rater="ann").run_id)
+"""
 SHARES = (0.6, 0.05, 0.2, 0.1, 0.05)
 
 
@@ -115,6 +126,25 @@ def test_informative_rows_are_the_most_uncertain_and_never_correct_anything(tmp_
     assert {row.chosen for row in labels.rows} == {"informative"}
     assert corrected.method == "none"
     assert "not chosen at random" in " ".join(corrected.notes)
+
+
+def test_raters_who_begin_at_the_same_moment_label_one_run(tmp_path):
+    """Of processes that find the file unrecorded, one records it and the others wait for that."""
+    source = write_rows(tmp_path / "log.jsonl", [{"id": f"r{i}", "prompt": f"q{i}", "response": "a"} for i in range(40)])
+    es.Store(tmp_path / "runs.db").close()
+    begin = [sys.executable, "-c", BEGIN, str(tmp_path / "runs.db"), str(source)]
+
+    several = [subprocess.Popen(begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for one in several:
+        assert one.stdout.readline() == "ready\n"
+    for one in several:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    runs = {one.communicate()[0] for one in several}
+
+    with es.Store(tmp_path / "runs.db") as own:
+        assert runs == {f"{run.id}\n" for run in own.runs()}
+        assert len(runs) == 1
 
 
 def test_recorded_goals_without_doubt_have_no_informative_rows(tmp_path):

@@ -55,12 +55,14 @@ def begin_labelling(store: Store, task: Task, *, rater: str) -> Labelling:
     and there are none, it is measured. Raises InvalidInput for what cannot be labelled.
     """
     check_rater(rater)
-    known = _known_run(store, task)
-    taxonomy = goals_of(task, known)
-    selection = task.selection.settled(has_verdicts=_has_verdicts(task, known, taxonomy))
-    run = known or _record(store, task, taxonomy, selection)
-    deciding = _deciding(store, run, task, taxonomy) if selection.needs_verdicts else None
-    choice = choose(store, run.id, selection=selection, taxonomy=taxonomy, classifier=deciding)
+    # Of two raters who begin at once one records the file and chooses its rows, and the other finds them.
+    with store.one_at_a_time():
+        known = _known_run(store, task)
+        taxonomy = goals_of(task, known)
+        selection = task.selection.settled(has_verdicts=_has_verdicts(task, known, taxonomy))
+        run = known or _record(store, task, taxonomy, selection)
+        deciding = _deciding(store, run, task, taxonomy) if selection.needs_verdicts else None
+        choice = choose(store, run.id, selection=selection, taxonomy=taxonomy, classifier=deciding)
     rows = [(row.prompt_id, row.index) for row in choice.rows]
     return Labelling(store, run.id, rows, rater=rater, taxonomy=taxonomy, overlap=choice.overlap)
 
@@ -71,7 +73,8 @@ def adjudicate(store: Store, task: Task, *, rater: str, labels: Sequence[Path] =
     Raises TooLittleEvidence where nobody differs.
     """
     check_rater(rater)
-    run = _known_run(store, task) or (record_transcripts(task.source, store=store) if labels else None)
+    with store.one_at_a_time():
+        run = _known_run(store, task) or (record_transcripts(task.source, store=store) if labels else None)
     if run is None:
         raise TooLittleEvidence(
             f"nobody has labelled {task.source} in {store.name}; name its store with --db, or label files with --labels"

@@ -20,15 +20,20 @@ class Holds:
 
     def take(self, number: int) -> bool:
         """Hold a number; False where another process holds it."""
-        if self._path is None:
+        file = self._open()
+        if file is None:
             return True
-        if self._file is None:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
         except BlockingIOError:
             return False
         return True
+
+    def wait_for(self, number: int) -> None:
+        """Hold a number, as soon as no other process does."""
+        file = self._open()
+        if file is not None:
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, number)
 
     def release(self, number: int) -> None:
         """Let others have a number."""
@@ -40,3 +45,8 @@ class Holds:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _open(self) -> int | None:
+        if self._file is None and self._path is not None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return self._file

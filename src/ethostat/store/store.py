@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +27,8 @@ from ethostat.store.records import FAILED, FINISHED, RUNNING, Run, RunSetup, Tal
 _PAGE = 1000
 _BATCH = 500
 _MOST = 2**63
+# Runs are numbered from 1.
+_STORE_ITSELF = 0
 _Item = TypeVar("_Item")
 Place = tuple[int, int]
 """Prompt key and index: where a response stands within its run."""
@@ -75,6 +78,18 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Only one process is in here with the same file; others wait. A database that is no file keeps nobody out."""
+        try:
+            self._holds.wait_for(_STORE_ITSELF)
+        except OSError as error:
+            raise StoreError(f"{self.name} cannot be locked ({error.strerror}); check its folder") from error
+        try:
+            yield
+        finally:
+            self._holds.release(_STORE_ITSELF)
 
     # Runs
 

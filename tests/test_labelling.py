@@ -130,7 +130,9 @@ def test_informative_rows_are_the_most_uncertain_and_never_correct_anything(tmp_
 
 def test_raters_who_begin_at_the_same_moment_label_one_run(tmp_path):
     """Of processes that find the file unrecorded, one records it and the others wait for that."""
-    source = write_rows(tmp_path / "log.jsonl", [{"id": f"r{i}", "prompt": f"q{i}", "response": "a"} for i in range(40)])
+    source = write_rows(
+        tmp_path / "log.jsonl", [{"id": f"r{i}", "prompt": f"q{i}", "response": "a"} for i in range(40)]
+    )
     es.Store(tmp_path / "runs.db").close()
     begin = [sys.executable, "-c", BEGIN, str(tmp_path / "runs.db"), str(source)]
 

@@ -110,6 +110,23 @@ def test_rank_correlation_compares_groups_of_five_rows_or_more(tmp_path: Path) -
     assert found.groups == 7
 
 
+def test_rows_that_agree_in_named_fields_make_one_entropy(tmp_path: Path) -> None:
+    """With entropy_by, groups are by those fields whatever the prompts; a row that lacks one is in none of them."""
+    rows = [
+        labelled(goal, goal, 100 * group + at, split_group=f"s{at}", source=f"f{group % 2}", category=f"c{group // 2}")
+        for group in range(6)
+        for at, goal in enumerate(["g1"] * (8 - group) + ["g2"] * group)
+    ]
+    lacking = [labelled("g1", "g3", 900 + at, source="f0") for at in range(8)]
+    path = write_lines(tmp_path / "rows.jsonl", rows + lacking)
+
+    found = es.evaluate(WordClassifier(), path, entropy_by=["source", "category"])
+    assert found.rho.value == pytest.approx(1)
+    assert found.rho.n == 6
+    with pytest.raises(InvalidInput, match="colour"):
+        es.evaluate(WordClassifier(), path, entropy_by=["colour"])
+
+
 def test_the_json_form_comes_back_equal(found: Evaluation) -> None:
     """to_dict and from_dict are inverse through JSON text; what is no evaluation is refused."""
     again = Evaluation.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))

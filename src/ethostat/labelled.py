@@ -42,7 +42,8 @@ class LabelledRow:
 
     `rater` is who gave it, `settles` says that it decides between raters, and `chosen` how the row was chosen ("all",
     "stratified", "informative"), the last two when a classifier had said `predicted`; `log` is the hash of the
-    responses among which it was chosen; where the row says so.
+    responses among which it was chosen; where the row says so. Rows of one `situation` make one entropy in the rank
+    correlation.
     """
 
     response: Response
@@ -57,20 +58,24 @@ class LabelledRow:
     time: str | None = None
     note: str | None = None
     log: str | None = None
+    situation: tuple[str, ...] | None = None
 
 
-def read_labelled(path: Path | str, *, taxonomy: Taxonomy) -> Iterator[LabelledRow | InvalidRow]:
+def read_labelled(
+    path: Path | str, *, taxonomy: Taxonomy, entropy_by: Sequence[str] = ()
+) -> Iterator[LabelledRow | InvalidRow]:
     """The labelled rows of a JSONL, CSV or Parquet file, in order; one that cannot be used as an InvalidRow.
 
     A row has `prompt` or `messages`, `response`, and `label` (else `goal`): a goal's key or name. Optional are `id`,
-    `source`, `subtype` and `split_group`; without that, rows with the same prompt are a group.
+    `source`, `subtype` and `split_group`; without that, rows with the same prompt are a group. The values of the
+    fields `entropy_by` are its `situation`; None where it lacks one of them.
     """
     for row in read_rows(path):
         if isinstance(row, InvalidRow):
             yield row
             continue
         try:
-            yield _labelled(row, taxonomy)
+            yield replace(_labelled(row, taxonomy), situation=_situation(row, entropy_by))
         except InvalidInput as error:
             yield InvalidRow(str(path), row.line, str(error))
 
@@ -80,20 +85,24 @@ def evaluate(
     source: Path | str,
     *,
     seed: int = 0,
+    entropy_by: Sequence[str] = (),
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
     """How often the classifier says what people said of the rows of a file, with 95 % intervals over groups.
 
-    Of several raters of one response the majority counts, or the label that settles it. `seed` is the bootstrap's: the
-    same rows and seed give the same intervals. Rows that cannot be used, or that a judge gives no readable answer
-    about, are counted in the notes. Raises InvalidInput for an unusable file, TooLittleEvidence where no row is
-    usable, UnreadableAnswer where none of the first 256 rows gets an answer.
+    The rank correlation is over rows that agree in the fields `entropy_by` (source and category, say), without any
+    over rows of one group. Of several raters of one response the majority counts, or the label that settles it.
+    `seed` is the bootstrap's: the same rows and seed give the same intervals. Rows that cannot be used, or that a
+    judge gives no readable answer about, are counted in the notes. Raises InvalidInput for an unusable file,
+    TooLittleEvidence where no row is usable, UnreadableAnswer where none of the first 256 rows gets an answer.
     """
     rejected = Rejected()
-    given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy)))
+    given = list(rejected.set_aside(read_labelled(source, taxonomy=classifier.taxonomy, entropy_by=entropy_by)))
     rows, split = one_label_each(given)
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
+    if entropy_by and not any(row.situation for row in rows):
+        raise InvalidInput(f"no row of {source} has the fields {', '.join(entropy_by)}; name fields that rows have")
     found = evaluate_rows(classifier, rows, name=Path(source).name, seed=seed, on_stage=on_stage)
     notes = [str(rejected)] if rejected.count else []
     if split:
@@ -191,6 +200,11 @@ def _labelled(row: Row, taxonomy: Taxonomy) -> LabelledRow:
     )
 
 
+def _situation(row: Row, names: Sequence[str]) -> tuple[str, ...] | None:
+    values = [row.fields.get(name) for name in names]
+    return None if not names or None in values else tuple(map(str, values))
+
+
 def _said(row: Row, name: str) -> str | None:
     """A text that no figure rests on: of another type it is left out, and the row counts."""
     value = row.fields.get(name)
@@ -199,11 +213,15 @@ def _said(row: Row, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Labels and verdicts as arrays over rows: places of goals, groups, and the verdict's own probability."""
+    """Labels and verdicts as arrays over rows: places of goals, groups, and the verdict's own probability.
+
+    `situation` is the group whose entropy a row is part of, -1 where it is of none.
+    """
 
     truth: Whole
     said: Whole
     group: Whole
+    situation: Whole
     sure: Floats
     taxonomy: Taxonomy
     rng: np.random.Generator
@@ -254,7 +272,15 @@ def _judged(
     said = np.array([taxonomy.index(verdict.goal) for verdict in verdicts], dtype=np.int64)
     sure = np.array([verdict.probabilities[place] for verdict, place in zip(verdicts, said, strict=True)])
     group = agreement.group_places(len(rows), [row.group for row in rows])
-    return _Judged(truth, said, group, sure, taxonomy, rng)
+    return _Judged(truth, said, group, _situations(rows, group), sure, taxonomy, rng)
+
+
+def _situations(rows: Sequence[LabelledRow], group: Whole) -> Whole:
+    """The place (N,) of each row's situation, -1 where it has none; where no row has one, its group."""
+    if not any(row.situation for row in rows):
+        return group
+    places = {found: place for place, found in enumerate(dict.fromkeys(row.situation for row in rows if row.situation))}
+    return np.array([places[row.situation] if row.situation else -1 for row in rows], dtype=np.int64)
 
 
 def _scores(tables: Floats, goals: tuple[str, ...], rng: np.random.Generator) -> Scores:
@@ -282,8 +308,14 @@ def _help_confused(judged: _Judged, tables: Floats) -> Estimate | None:
 
 
 def _rho(judged: _Judged) -> Estimate:
-    """Spearman's rho between the entropy of verdicts and of labels over groups of five rows or more."""
-    tables = judged.tables()
+    """Spearman's rho between the entropy of verdicts and of labels over situations of five rows or more."""
+    some = judged.situation >= 0
+    tables = agreement.confusion_tables(
+        judged.truth[some],
+        judged.said[some],
+        goals=len(judged.taxonomy.goals),
+        groups=judged.situation[some],
+    )
     large = tables[tables.sum(axis=(1, 2)) >= LEAST_ROWS]
     size = large.sum(axis=(1, 2))[:, None]
     people, machine = entropy_of(large.sum(axis=2) / size), entropy_of(large.sum(axis=1) / size)

@@ -115,6 +115,7 @@ class EncoderClassifier:
         try:
             self._tokenizer = Tokenizer.from_buffer(whole[TOKENIZER])
             self._session = _open_session(whole[WEIGHTS], goals=len(self._card.taxonomy.goals))
+            self._inputs = [entry.name for entry in self._session.get_inputs()]
             self._reference = self._open_reference(whole.get(REFERENCE))
         except ClassifierError:
             raise
@@ -187,8 +188,7 @@ class EncoderClassifier:
     def _run(self, prompt: Prompt, response: str) -> list[NDArray[np.float64]]:
         """Every output of the graph for one pair: logits, and features where it gives them."""
         tokens = self._tokens(prompt, response)._asdict()
-        names = [entry.name for entry in self._session.get_inputs()]
-        feed = {name: np.array([tokens[name]], dtype=np.int64) for name in names}
+        feed = {name: np.array([tokens[name]], dtype=np.int64) for name in self._inputs}
         return [np.asarray(output[0], dtype=np.float64) for output in self._session.run(None, feed)]
 
     def tokens(self, response: Response) -> Tokens:

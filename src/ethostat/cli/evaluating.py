@@ -28,6 +28,14 @@ def evaluate(
     ],
     taxonomy: TaxonomySpec = None,
     out: Annotated[Path | None, option("--out", "Also write a page (.html) or JSON (.json).")] = None,
+    entropy_by: Annotated[
+        list[str] | None,
+        option(
+            "--entropy-by",
+            "Field of the rows; those that agree in it make one entropy in the rank correlation with people's "
+            "(repeat for several, e.g. source and category). Without any, rows of one prompt do.",
+        ),
+    ] = None,
     seed: Annotated[int, option("--seed", "Seed of the bootstrap.", env="EVALUATE_SEED")] = 0,
     as_json: AsJson = False,
 ) -> int:
@@ -41,7 +49,7 @@ def evaluate(
     sorter, goals = opened_classifier(classifier, taxonomy)
     es.check_goals(sorter, goals)
     with Gauge() as gauge:
-        found = es.evaluate(sorter, rows, seed=seed, on_stage=gauge.say)
+        found = es.evaluate(sorter, rows, seed=seed, entropy_by=entropy_by or (), on_stage=gauge.say)
     if out is not None:
         es.write_evaluation(out, found, taxonomy=goals)
     print_json(found.to_dict()) if as_json else to_terminal(evaluation_view(found))

@@ -46,7 +46,12 @@ def measure_transcripts(
     rows = list(rejected.set_aside(read_transcripts(source, taxonomy=taxonomy, requests=requests)))
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts, identity, cells = _verdicts(rows, classifier, taxonomy)
+    said, identity, cells = _verdicts(rows, classifier, taxonomy)
+    judged = [(row, each) for row, each in zip(rows, said, strict=True) if isinstance(each, Verdict)]
+    for row, each in zip(rows, said, strict=True):
+        if isinstance(each, UnreadableAnswer):
+            rejected.add(InvalidRow(str(source), row.line, str(each)))
+    rows, verdicts = [row for row, _ in judged], [verdict for _, verdict in judged]
     prompts = _prompts(source, rows)
     notes = (str(rejected),) if rejected.count else ()
     with opened(store) as kept:
@@ -117,14 +122,20 @@ def _with_verdict(row: TranscriptRow, verdict: Verdict) -> dict[str, Any]:
 
 def _verdicts(
     rows: Sequence[TranscriptRow], classifier: Classifier | None, taxonomy: Taxonomy
-) -> tuple[list[Verdict], Identity, Cells | None]:
-    """A verdict for every row, who gave them, and what their typicality is ranked among, where that is known."""
+) -> tuple[list[Verdict | UnreadableAnswer], Identity, Cells | None]:
+    """A verdict for every row or why there is none, who gave them, and what their typicality is ranked among.
+
+    Raises UnreadableAnswer where no row has a verdict.
+    """
     waiting = [row.response for row in rows if row.verdict is None]
     if not waiting:
         return [row.verdict for row in rows if row.verdict], Identity(RECORDED, taxonomy.hash), None
     classifier = classifier or load_builtin()
     check_goals(classifier, taxonomy)
-    given = iter(classifier.classify(waiting))
+    said = attempt(classifier, waiting)
+    if len(waiting) == len(rows) and all(isinstance(each, UnreadableAnswer) for each in said):
+        raise next(each for each in said if isinstance(each, UnreadableAnswer))
+    given = iter(said)
     verdicts = [row.verdict or next(given) for row in rows]
     identity = classifier_identity(classifier)
     if len(waiting) == len(rows):

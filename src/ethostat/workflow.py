@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ethostat.classifiers import Classifier, cells_of, load_builtin
-from ethostat.errors import InvalidInput, TooLittleEvidence
+from ethostat.classifiers import Classifier, attempt, cells_of, load_builtin
+from ethostat.errors import InvalidInput, TooLittleEvidence, UnreadableAnswer
 from ethostat.forecast import Forecast, Price, Rates, find_price, forecast
 from ethostat.maths.allocation import FIRST_ROUND, next_round, planned_responses, time_uniform_within
 from ethostat.maths.entropy import Estimator
@@ -119,16 +119,28 @@ def measure(
         return _off_the_loop(partial(work, kept, setup, decoding))
 
 
-def classify_run(store: Store, run: Run, classifier: Classifier) -> None:
-    """Give a verdict to every response of the run that this classifier has not seen."""
-    waiting = store.unclassified(run.id, classifier.hash)
+def classify_run(store: Store, run: Run, classifier: Classifier) -> int:
+    """Give a verdict to every response of the run that this classifier has not seen; gives how many it declined.
+
+    Those stay without a verdict, and the next call asks again. Raises UnreadableAnswer where it declined the first 256,
+    and the run has no verdict of it.
+    """
+    waiting, declined = store.unclassified(run.id, classifier.hash), 0
     while batch := list(islice(waiting, _AT_ONCE)):
-        store.add_verdicts(run.id, classifier.hash, batch, classifier.classify(batch))
+        said = attempt(classifier, batch)
+        errors = [each for each in said if isinstance(each, UnreadableAnswer)]
+        if len(errors) == len(batch) and next(store.verdicts(run.id, classifier.hash), None) is None:
+            raise errors[0]
+        declined += len(errors)
+        judged = [(response, each) for response, each in zip(batch, said, strict=True) if isinstance(each, Verdict)]
+        responses, verdicts = [response for response, _ in judged], [verdict for _, verdict in judged]
+        store.add_verdicts(run.id, classifier.hash, responses, verdicts)
+    return declined
 
 
 def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Estimator | None = None) -> Measurement:
     """The measurement of the responses that a run has so far; no model is called."""
-    classify_run(store, run, classifier)
+    declined = classify_run(store, run, classifier)
     prompts = store.prompts(run.id)
     verdicts = list(store.verdicts(run.id, classifier.hash))
     within = None
@@ -144,8 +156,8 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
             prompts,
             classifier=classifier_identity(classifier),
             taxonomy=classifier.taxonomy,
-            missing=_missing(store, run),
-            notes=_notes(store, run),
+            missing=_missing(store, run) + declined,
+            notes=(*_notes(store, run), *_declined(declined, classifier)),
         ),
         estimator=estimator,
         within=within,
@@ -329,8 +341,8 @@ class _Gathering:
 
 
 def _conclude(store: Store, run: Run, measurement: Measurement) -> Measurement:
-    """Store the measurement; a run with failures stays unfinished, so that they can be asked for again."""
-    if store.tally(run.id).failures:
+    """Store the measurement; where anything is missing, the run stays unfinished and can be resumed."""
+    if measurement.provenance.missing:
         store.fail_run(run.id)
         return measurement
     finished = store.finish_run(run.id, measurement.to_dict())
@@ -356,6 +368,12 @@ def _notes(store: Store, run: Run) -> tuple[str, ...]:
     elif missing := _missing(store, run):
         notes.append(f"the run is unfinished: {tally.responses} of {tally.responses + missing} responses")
     return tuple(notes)
+
+
+def _declined(count: int, classifier: Classifier) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"{count} responses are in no figure, since {classifier.name} gave no readable verdict on them",)
 
 
 def _off_the_loop(work: Callable[[], _T]) -> _T:

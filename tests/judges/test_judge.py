@@ -27,9 +27,11 @@ from ethostat.judges.judge import LetterReading
 from ethostat.labelled import evaluate
 from ethostat.models.function import FunctionModel
 from ethostat.models.http import HTTPModel
-from ethostat.recorded import classify_rows
-from ethostat.response import Message, Prompt, Response
+from ethostat.recorded import classify_rows, measure_transcripts
+from ethostat.response import Message, Prompt, PromptSet, Response
+from ethostat.store import Store
 from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
+from ethostat.workflow import measure
 from rules import fenced, letter_of, rule_judge
 from servers import Asked, FaultyServer, Reply, answer, as_json, llama_server, refusal
 
@@ -158,6 +160,28 @@ def test_rows_that_a_judge_declines_stand_apart(tmp_path: Path) -> None:
     with pytest.raises(UnreadableAnswer, match="no readable answer in 2 attempts"):
         evaluate(judge, path)
     judge.close()
+
+
+def test_a_measurement_goes_on_past_what_a_judge_declines(tmp_path: Path) -> None:
+    """The responses stay, the missing verdicts are counted and named, and the same call asks for those alone again."""
+    model = FunctionModel(lambda prompt, seed: "Mix.", name="mixer")
+    prompts = PromptSet("asked", tuple(map(Prompt.from_text, ("bread?", "a bomb?", "soup?"))))
+    judge = declining()
+    with Store(tmp_path / "runs.db") as store:
+        found = [measure(model, prompts, samples=2, seed=1, classifier=judge, store=store) for _ in range(2)]
+        assert store.tally(found[1].provenance.run or "").responses == 6
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({"prompt": asked, "response": "Mix."}) for asked in ("soup?", "a bomb?")))
+    recorded = measure_transcripts(path, classifier=judge)
+    judge.close()
+
+    for each in found:
+        assert (each.profile.n, each.provenance.missing) == (4, 2)
+        assert f"2 responses are in no figure, since {judge.name} gave no readable verdict on them" in (
+            each.provenance.notes
+        )
+    assert found[0].provenance.run == found[1].provenance.run
+    assert (recorded.profile.n, recorded.provenance.missing) == (1, 1)
 
 
 def test_a_model_that_fails_keeps_its_error() -> None:

@@ -25,7 +25,7 @@ HELD_FOLD = 0
 # At most so many rows of a source and label in an epoch: truthfulqa and gptfuzz have few prompts and many rows.
 MOST = {"truthfulqa": 130, "gptfuzz": 350, "adaptive_attacks": 200}
 TWICE = {"xstest", "coconot_pref", "dolly", "self_instruct_seed"}
-WRITTEN_TIMES, SHORT_TIMES = 3, 5
+WRITTEN_TIMES, SHORT_TIMES = 2, 5
 WRITTEN = Path(__file__).parent / "written"
 # Of the exchanges written for training, one prompt in so many is held out and judged on its own.
 HELD_OF_WRITTEN = 12
@@ -159,8 +159,8 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
             examples.append(_missed(prompt, rng, answers))
     benign = [row for row in rows if row.harm == 0]
     examples += [_refused(row, rng, refusals) for row in rng.sample(benign, len(benign) // 3)]
-    examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 3)]
-    examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 4)]
+    examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 4)]
+    examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 8)]
     examples += [row for row in corpus.written if row.response for _ in range(WRITTEN_TIMES)]
     for row in (row for row in corpus.written if not row.response):
         examples.append(_refused(row, rng, refusals) if rng.random() < 0.7 else _missed(row, rng, answers))

@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from ethostat.report import write_report
 from ethostat.taxonomy import FIVE_GOALS
 from report_cases import HOSTILE, corrected, hostile, measured
+from visits import Visit
 
-_ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@dataclass
-class Visit:
-    """An open report, and what the browser complained of or asked for meanwhile."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def open(self, path: Path) -> None:
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
-        self.page.goto(path.as_uri())
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.wait_for_selector("#chart-entropies .main-svg")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's chromium."""
-    chromium = os.environ.get("ETHOSTAT_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=list(_ARGUMENTS))
-        yield started
-        started.close()
+_CHARTS = ("entropies",)
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +31,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """A fresh page at desktop width in light colours."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    yield Visit(page)
-    page.close()
-
-
 @pytest.fixture(scope="module")
 def opened(browser: Browser, reports: Path) -> Iterator[Visit]:
     """The plain report, loaded once."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
     visit = Visit(page)
-    visit.open(reports / "plain.html")
+    visit.open(reports / "plain.html", charts=_CHARTS)
     yield visit
     page.close()
 
@@ -213,7 +173,7 @@ def test_page_and_charts_follow_the_colour_scheme(plain: Visit) -> None:
 def test_a_phone_never_scrolls_sideways(visit: Visit, reports: Path, name: str) -> None:
     """At 360 px, a prompt opened, the page is as wide as the screen."""
     visit.page.set_viewport_size({"width": 360, "height": 740})
-    visit.open(reports / name)
+    visit.open(reports / name, charts=_CHARTS)
 
     visit.page.locator("button.open").first.click()
 
@@ -222,7 +182,7 @@ def test_a_phone_never_scrolls_sideways(visit: Visit, reports: Path, name: str) 
 
 def test_hostile_text_is_shown_and_never_run(visit: Visit, reports: Path) -> None:
     """Every attack in prompts, ids, categories, goals, notes and responses appears as text; none acts."""
-    visit.open(reports / "hostile.html")
+    visit.open(reports / "hostile.html", charts=_CHARTS)
 
     for button in visit.page.locator("button.open").all():
         button.click()
@@ -244,7 +204,7 @@ def test_hostile_text_is_shown_and_never_run(visit: Visit, reports: Path) -> Non
 
 def test_ten_thousand_responses_stay_quick(visit: Visit, reports: Path) -> None:
     """With 10,000 responses the page holds rows only for what is shown, and sorting takes less than 0.3 s."""
-    visit.open(reports / "large.html")
+    visit.open(reports / "large.html", charts=_CHARTS)
 
     visit.page.get_by_role("button", name="p99", exact=True).click()
     took = visit.page.evaluate(
@@ -258,7 +218,7 @@ def test_ten_thousand_responses_stay_quick(visit: Visit, reports: Path) -> None:
 
 def test_corrected_figures_are_drawn_and_named_beside_the_raw_ones(visit: Visit, reports: Path) -> None:
     """The chart's legend names both, the table has a column for each, and a hostile file name stays text."""
-    visit.open(reports / "corrected.html")
+    visit.open(reports / "corrected.html", charts=_CHARTS)
     legend = visit.page.locator("#chart-profile .legendtext")
     headings = visit.page.locator("#profile th[scope=col]").all_inner_texts()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ethostat.classifiers import Classifier, EncoderClassifier, load_builtin, open_encoder
+from ethostat.classifiers import Classifier, EncoderClassifier, encoder, load_builtin, open_encoder
 from ethostat.classifiers.encoder import BUILTIN, CARD, TOKENIZER, WEIGHTS
 from ethostat.errors import ClassifierError, CorruptWeights, InvalidInput
 from ethostat.response import Message, Prompt, Response
@@ -229,6 +229,18 @@ def test_card_and_graph_must_agree_on_the_goals(copy: Path) -> None:
 
     with pytest.raises(ClassifierError, match="5 logits for 4 goals"):
         EncoderClassifier(copy)
+
+
+def test_the_package_knows_its_own_card(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A built-in whose card was changed together with its files, so that they agree, is refused all the same."""
+    card = json.loads((copy / CARD).read_text())
+    card["temperature"] *= 2
+    (copy / CARD).write_text(json.dumps(card))
+    assert EncoderClassifier(copy).card.temperature == card["temperature"]
+
+    monkeypatch.setattr(encoder, "BUILTIN", copy)
+    with pytest.raises(CorruptWeights, match="this version of ethostat says"):
+        load_builtin()
 
 
 def test_threads_must_be_positive() -> None:

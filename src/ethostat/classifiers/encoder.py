@@ -38,6 +38,8 @@ from ethostat.taxonomy import Taxonomy
 
 CARD, WEIGHTS, TOKENIZER = "card.json", "weights.onnx", "tokenizer.json"
 BUILTIN = Path(__file__).parent / "builtin"
+# The card names the hashes of the other files: with its own, no file of the package can be another one's unnoticed.
+BUILTIN_CARD = "57abc4d87af69266b96eb0959ca1810cdfa4e0f43a4797c68aaddfa6c875eee1"
 _MOST_THREADS = 2
 _AHEAD = 8
 # Goes up when the code changes how a row is read or a verdict is made, so that the hash changes with it.
@@ -221,21 +223,22 @@ class EncoderClassifier:
 
 
 def load_builtin(*, threads: int | None = None) -> EncoderClassifier:
-    """The classifier of the five goals that comes with the package."""
+    """The classifier of the five goals that comes with the package. Raises CorruptWeights where it is another."""
+    _read_checked(BUILTIN / CARD, BUILTIN_CARD, named_by="this version of ethostat")
     return EncoderClassifier(BUILTIN, threads=threads)
 
 
-def _read_checked(path: Path, expected: str) -> bytes:
+def _read_checked(path: Path, expected: str, *, named_by: str = "its card") -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise CorruptWeights(
-            f"{path} is missing, but its card names it; install or train the classifier anew"
+            f"{path} is missing, but {named_by} names it; install or train the classifier anew"
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise CorruptWeights(
-            f"{path} has sha256 {found}, but its card says {expected}: it was changed or cut short; "
+            f"{path} has sha256 {found}, but {named_by} says {expected}: it was changed or cut short; "
             "install or train the classifier anew"
         )
     return content

@@ -55,6 +55,17 @@ def test_raters_that_are_evenly_split_are_left_out_and_counted(rows: Path, tmp_p
     assert len(labels) == 359
 
 
+@torch_extra.NEEDED
+def test_two_processes_cannot_train_in_one_folder(rows: Path, tmp_path: Path, t5: Path) -> None:
+    """While one holds the folder the same command is refused; afterwards it goes on."""
+    job = prepare(rows, backbone=str(t5), out=tmp_path / "out", taxonomy=making.KITCHEN, recipe=es.Recipe())
+
+    with job.folder.held(), pytest.raises(InvalidInput, match="another process"):
+        es.train(rows, backbone=str(t5), out=tmp_path / "out", taxonomy=making.KITCHEN)
+    with job.folder.held():
+        assert job.folder.work.is_dir()
+
+
 def test_a_goal_needs_rows_in_three_groups(tmp_path: Path) -> None:
     """Two rows of a goal in two prompts are too few; the goal and its count are named."""
     rows = [row for row in making.rows(120) if row["label"] != "stray"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +65,36 @@ class RunFolder:
         self.work.mkdir(exist_ok=True)
         return True
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Only this process trains here; the kernel lets go when it ends, however it ends.
+
+        Raises InvalidInput where another one does.
+        """
+        handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not _locked(handle):
+                raise InvalidInput(
+                    f"{self.path} is being trained in by another process; wait for it, or name another folder"
+                )
+            yield
+        finally:
+            os.close(handle)
+
     def finish(self) -> None:
         """Move what is finished into place, the card last, and drop the checkpoints."""
         finished = sorted(self.finished.iterdir(), key=lambda each: each.name == CARD)
         for each in finished:
             each.replace(self.path / each.name)
         shutil.rmtree(self.work)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:

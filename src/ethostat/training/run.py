@@ -65,14 +65,15 @@ def train(
     if checkpoint_every < 1:
         raise InvalidInput(f"checkpoint_every must be at least 1 step, got {checkpoint_every}")
     job = prepare(source, backbone=backbone, out=out, taxonomy=taxonomy, recipe=recipe or Recipe(), on_stage=on_stage)
-    fitted = fit(job, every=checkpoint_every, on_step=on_step)
-    on_stage(f"exporting epoch {fitted.best}, the best of {len(fitted.epochs)}")
-    parity = _export(job, fitted, int8=int8)
-    on_stage("calibrating on the validation rows")
-    temperature = _calibrate(job, fitted)
-    found = _evaluate(job, fitted, parity, temperature, on_stage=on_stage)
-    _describe(job, found)
-    job.folder.finish()
+    with job.folder.held():
+        fitted = fit(job, every=checkpoint_every, on_step=on_step)
+        on_stage(f"exporting epoch {fitted.best}, the best of {len(fitted.epochs)}")
+        parity = _export(job, fitted, int8=int8)
+        on_stage("calibrating on the validation rows")
+        temperature = _calibrate(job, fitted)
+        found = _evaluate(job, fitted, parity, temperature, on_stage=on_stage)
+        _describe(job, found)
+        job.folder.finish()
     return found
 
 

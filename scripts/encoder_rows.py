@@ -26,6 +26,9 @@ HELD_FOLD = 0
 MOST = {"truthfulqa": 130, "gptfuzz": 350, "adaptive_attacks": 200}
 TWICE = {"xstest", "coconot_pref", "dolly", "self_instruct_seed"}
 WRITTEN_TIMES, SHORT_TIMES = 2, 5
+# Misses and refusals are composed beside every prompt; without a second turn help is too rare, harmful help too.
+# Rows whose g1 and g2 differ in facts alone teach nothing of what help looks like.
+OF_FACTS = {"truthfulqa", "safetext"}
 WRITTEN = Path(__file__).parent / "written"
 # Of the exchanges written for training, one prompt in so many is held out and judged on its own.
 HELD_OF_WRITTEN = 12
@@ -153,15 +156,17 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
     answers = [row for row in rows if row.behaviour == COMPLY]
     examples = rows + [row for row in rows if row.source in TWICE] + _thin(corpus.partial, rng)
     for prompt in _thin(corpus.prompts, rng, most=900):
-        if rng.random() < 0.6:
+        if rng.random() < 0.75:
             examples.append(_refused(prompt, rng, refusals))
         else:
             examples.append(_missed(prompt, rng, answers))
     benign = [row for row in rows if row.harm == 0]
     examples += [_refused(row, rng, refusals) for row in rng.sample(benign, len(benign) // 3)]
-    examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 4)]
+    examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 6)]
     examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 8)]
     examples += [row for row in corpus.written if row.response for _ in range(WRITTEN_TIMES)]
+    help = [row for row in rows if row.goals in (("g1",), ("g2",)) and row.source not in OF_FACTS]
+    examples += help + [row for row in corpus.written if row.goals == ("g1",)]
     for row in (row for row in corpus.written if not row.response):
         examples.append(_refused(row, rng, refusals) if rng.random() < 0.7 else _missed(row, rng, answers))
     settled = [row for row in corpus.written if row.harm is not None and not row.turns and row.response]

@@ -11,9 +11,9 @@ from typing import Any
 class Estimate:
     """A value with its interval.
 
-    `level` is the interval's nominal coverage; `unit` is "nats", "share", "coefficient" (a kappa or a correlation) or
-    "nats/step"; `n` is the number of responses behind it; `method` names estimator and interval. An undefined
-    estimate is nan throughout and its method says why.
+    `level` is the interval's nominal coverage; `unit` is "nats", "bits", "share", "coefficient" (a kappa or a
+    correlation), "nats/step" or "steps"; `n` is the number of responses behind it; `method` names estimator and
+    interval. An undefined estimate is nan throughout and its method says why.
     """
 
     value: float
@@ -43,7 +43,16 @@ class Estimate:
         if not self.is_defined:
             return self.method
         unit = "" if self.unit == "share" else f" {self.unit}"
-        return f"{self.value:.3f}{unit} [{self.low:.3f}, {self.high:.3f}] {self.level:.0%}, n={self.n}"
+        value, low, high = (f"{number:.{self._decimals}f}" for number in (self.value, self.low, self.high))
+        return f"{value}{unit} [{low}, {high}] {self.level:.0%}, n={self.n}"
+
+    @property
+    def _decimals(self) -> int:
+        """Three; of a rate so many that its interval shows two digits, since a rate can be small and matter."""
+        width = self.half_width
+        if not self.unit.endswith("/step") or not 0 < width < 1:
+            return 3
+        return max(3, 1 - math.floor(math.log10(width)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what is not a number becomes None, as JSON has no nan."""

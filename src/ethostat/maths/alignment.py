@@ -157,13 +157,16 @@ def _test(base: Floats, tuned: Floats, paired: bool, rng: np.random.Generator) -
 def _difference(base: Rates, tuned: Rates, *, paired: bool, level: float, n: int, method: str) -> Estimate:
     """Difference with Student's interval over pairs, or Welch's over independent groups."""
     value = base.value - tuned.value
+    middle = value + base.lean(level) - tuned.lean(level)
     if paired:
-        return Rates(value, base.each - tuned.each).estimate(level=level, unit=RATE, n=n, method=f"{method}; paired")
+        pairs = Rates(value, base.each - tuned.each)
+        margin, title = pairs.margin(level), f"{method}; t interval over {len(pairs.each)} pairs"
+        return Estimate(value, middle - margin, middle + margin, level, RATE, n, title)
     parts = np.array([base.error**2, tuned.error**2])
     freedom = parts.sum() ** 2 / max((parts**2 / [len(base.each) - 1, len(tuned.each) - 1]).sum(), 1e-300)
     margin = float(t.ppf((1 + level) / 2, max(freedom, 1.0)) * np.sqrt(parts.sum()))
     counted = f"{len(base.each)} and {len(tuned.each)} replicates"
-    return Estimate(value, value - margin, value + margin, level, RATE, n, f"{method}; Welch interval over {counted}")
+    return Estimate(value, middle - margin, middle + margin, level, RATE, n, f"{method}; Welch interval over {counted}")
 
 
 def _early(base: Paths, tuned: Paths, paired: bool, level: float) -> Estimate:

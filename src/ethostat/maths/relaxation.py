@@ -9,11 +9,10 @@ Source: Golub and Pereyra 1973 (variable projection); Efron and Tibshirani 1993,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.trajectory import RATE, Paths, Rates, seen_beyond_chance, slope, slopes
@@ -193,7 +192,7 @@ def _population(paths: Paths) -> tuple[Rates, Rates, Rates, Rates]:
         np.einsum("jn,jng,ng->j", share, posterior, values) for values in (start, limit, (limit - start) / grid)
     ]
     log_tau, *others = (_pseudo(values) for values in (centre, *averages))
-    return log_tau, others[0], others[1], others[2]
+    return log_tau, others[0], others[1], replace(others[2], is_quotient=True)
 
 
 def _learn(likelihood: Floats, weights: Floats, log_tau: Floats, centre: Floats) -> tuple[Floats, Floats]:
@@ -243,7 +242,7 @@ def _pseudo(values: Floats) -> Rates:
 
 
 def _exponential(log_tau: Rates, level: float, paths: Paths) -> Estimate:
-    margin = float(t.ppf((1 + level) / 2, len(log_tau.each) - 1)) * log_tau.error
+    margin = log_tau.margin(level)
     low, value, high = np.exp([log_tau.value - margin, log_tau.value, log_tau.value + margin])
     method = "relaxation, geometric mean over replicates; jackknife t interval"
     return Estimate(float(value), float(low), float(high), level, "steps", paths.responses, method)

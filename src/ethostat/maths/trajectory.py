@@ -95,24 +95,39 @@ class Rates:
     """A figure of the population of replicates, and each replicate's part in it.
 
     `value` is the estimate; `each` (n,) holds the replicates' own values (their jackknife pseudo-values where the
-    figure is fitted to all together), whose spread is that of the estimate.
+    figure is fitted to all together), whose spread is that of the estimate. `is_quotient` says that a replicate's value
+    is one number over another, so that large values spread more than small ones.
     """
 
     value: float
     each: Floats
+    is_quotient: bool = False
 
     @property
     def error(self) -> float:
         """The standard error of `value`; nan for one replicate."""
         return float(self.each.std(ddof=1) / np.sqrt(len(self.each))) if len(self.each) > 1 else np.nan
 
+    def margin(self, level: float) -> float:
+        """Half of the width of Student's interval, n - 1 degrees of freedom."""
+        return float(t.ppf((1 + level) / 2, len(self.each) - 1)) * self.error
+
+    def lean(self, level: float) -> float:
+        """How far the middle of a quotient's interval lies from its value: as on the log scale, to second order.
+
+        It is r^2 / 2 of the value, with r the relative margin, at most 1; 0 for what is no quotient.
+        """
+        if not self.is_quotient or self.value == 0:
+            return 0.0
+        return self.value * min(self.margin(level) / abs(self.value), 1.0) ** 2 / 2
+
     def estimate(self, *, level: float, unit: str, n: int, method: str) -> Estimate:
-        """With Student's interval, n - 1 degrees of freedom. Undefined for one replicate."""
+        """With Student's interval, leaning where it has to. Undefined for one replicate."""
         if len(self.each) < 2:
             return Estimate.undefined(NEEDS_REPLICATES, level=level, unit=unit, n=n)
-        margin = float(t.ppf((1 + level) / 2, len(self.each) - 1)) * self.error
+        margin, middle = self.margin(level), self.value + self.lean(level)
         title = f"{method}; t interval over {len(self.each)} replicates"
-        return Estimate(self.value, self.value - margin, self.value + margin, level, unit, n, title)
+        return Estimate(self.value, middle - margin, middle + margin, level, unit, n, title)
 
 
 def slope(paths: Paths, *, level: float = 0.95) -> Estimate:

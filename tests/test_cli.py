@@ -358,3 +358,39 @@ def test_a_server_without_log_probabilities_is_an_error_with_a_way_on(capsys):
 
     assert (code, out) == (1, "")
     assert f"judge:repeats:{server.url}#j" in " ".join(err.split())
+
+
+def test_a_simulation_is_measured_as_it_was_drawn(capsys):
+    """`simulate --out` writes rows that `measure transcripts:` reads; their S is near the truth that --truth shows."""
+    spec = "constant?at=0.9"
+    code, out, err = call(capsys, "simulate", spec, "--steps", "30", "--out", "sim.jsonl", "--truth", "--json")
+    shown = json.loads(out)
+    measured = json.loads(call(capsys, "measure", "transcripts:sim.jsonl", "--json")[1])
+
+    assert (code, err) == (0, "")
+    assert shown["rows"] == 600
+    assert [one["entropy"] for one in shown["truth"]] == [0.9] * 30
+    assert measured["classifier"]["name"] == "recorded verdicts"
+    assert measured["entropy"]["low"] <= 0.9 <= measured["entropy"]["high"]
+
+
+def test_a_simulation_goes_to_standard_output(capsys):
+    """Without --out the rows are JSONL on standard output; --truth alone shows the truth instead."""
+    code, out, _ = call(capsys, "simulate", "jump?when=2", "--steps", "3", "--samples", "2")
+    rows = [json.loads(line) for line in out.splitlines()]
+
+    assert code == 0
+    assert [row["step"] for row in rows] == [0, 0, 1, 1, 2, 2]
+    assert set(rows[0]) == {"prompt", "response", "goal", "step", "replicate", "model", "id"}
+    assert "0.700" in call(capsys, "simulate", "jump?when=2", "--steps", "3", "--truth")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["jump?to=9"], ["jump", "--steps", "0"], ["jump", "--out", "a.csv"]]
+)
+def test_a_simulation_that_cannot_be_is_wrong_usage(capsys, arguments):
+    """Exit code 2, and a sentence."""
+    code, _, err = call(capsys, "simulate", *arguments)
+
+    assert code == 2
+    assert err.startswith("error: ")

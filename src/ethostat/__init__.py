@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from ethostat.models.function import FunctionModel as FunctionModel
     from ethostat.models.http import HTTPModel as HTTPModel
     from ethostat.models.local import LocalModel as LocalModel
+    from ethostat.models.simulated import SimulatedModel as SimulatedModel
+    from ethostat.models.simulated import simulate as simulate
     from ethostat.models.transformers import TransformersModel as TransformersModel
     from ethostat.outside import Outside as Outside
     from ethostat.prompts import list_prompt_sets as list_prompt_sets
@@ -136,6 +138,7 @@ _HOMES = {
     "models.function": ("FunctionModel",),
     "models.http": ("HTTPModel",),
     "models.local": ("LocalModel",),
+    "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),

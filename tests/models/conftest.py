@@ -11,6 +11,7 @@ from ethostat.models.base import Model
 from ethostat.models.function import FunctionModel
 from ethostat.models.http import HTTPModel
 from ethostat.models.local import LocalModel
+from ethostat.models.simulated import SimulatedModel
 from servers import llama_server
 
 
@@ -29,11 +30,13 @@ def smollm2() -> Iterator[LocalModel]:
     asyncio.run(model.aclose())
 
 
-@pytest.fixture(params=["function", "http", "http-base", "local"])
+@pytest.fixture(params=["function", "simulated", "http", "http-base", "local"])
 def model(request: pytest.FixtureRequest) -> Model:
     """Every Model in turn."""
     if request.param == "function":
         return FunctionModel(lambda prompt, seed: " ".join(f"{prompt.id[0]}{seed * i}" for i in range(1, 90)))
+    if request.param == "simulated":
+        return SimulatedModel("constant", {"at": 1.0})
     if request.param == "local":
         return request.getfixturevalue("smollm2")
     kind = "completions" if request.param == "http-base" else "chat"

@@ -20,6 +20,7 @@ from ethostat.models.weights import PACKAGED
         ("https://host/v1#my-model", "https://host/v1#my-model"),
         ("https://host#org/model:tag#2", "https://host/v1#org/model:tag#2"),
         ("base:https://host/v1#my-model", "base:https://host/v1#my-model"),
+        ("sim:jump?to=1&when=20", "sim:jump?from=0.12&to=1&when=20"),
     ],
 )
 def test_a_spec_opens_its_model(spec: str, name: str) -> None:

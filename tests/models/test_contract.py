@@ -11,6 +11,7 @@ from ethostat.errors import ContextOverflow
 from ethostat.models.base import Decoding, Model
 from ethostat.models.function import FunctionModel
 from ethostat.models.local import LocalModel
+from ethostat.models.simulated import SimulatedModel
 from ethostat.response import Message, Prompt
 
 
@@ -70,10 +71,10 @@ def test_no_seeds_no_answers(model: Model) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_named(model: Model) -> None:
-    """A prompt longer than the context is ContextOverflow; a function has no context and answers."""
+    """A prompt longer than the context is ContextOverflow; a function or a simulation has no context and answers."""
     long = Prompt.from_text("word " * 2000)
 
-    if isinstance(model, FunctionModel):
+    if isinstance(model, FunctionModel | SimulatedModel):
         assert len(ask(model, [1, 2], prompt=long)) == 2
         return
     with pytest.raises(ContextOverflow, match="context"):

@@ -4,6 +4,7 @@ frame.py      settings, JSON, errors, exit codes    options.py   options that co
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
+simulating.py simulate
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.reviewing import review
+from ethostat.cli.simulating import simulate
 from ethostat.cli.training import train
 
 app = typer.Typer(
@@ -38,6 +40,7 @@ app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)
 app.command()(train)
+app.command()(simulate)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _RECORDED = "transcripts:"
 _MODEL = (
     "`smollm2` or another name that `ethostat models` lists, `gguf:PATH`, `hf:NAME`, `URL#NAME` (OpenAI-compatible), "
-    "`base:URL#NAME` (completions), or `transcripts:FILE` (recorded responses; no model is called)."
+    "`base:URL#NAME` (completions), `sim:NAME` (simulated), or `transcripts:FILE` (recorded responses; no model is "
+    "called)."
 )
 
 

@@ -31,7 +31,7 @@ ClassifierSpec = Annotated[
     str,
     option(
         "--classifier",
-        "`builtin`, a folder that training wrote, judge:MODEL, or guard:NAME:MODEL.",
+        "`builtin`, a folder that training wrote, judge:MODEL, guard:NAME:MODEL, or goals-in-text (simulated answers).",
         env="CLASSIFIER",
         panel=COUNTING,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ethostat.classifiers import Classifier, load_builtin, open_encoder
+from ethostat.classifiers.stated import StatedGoals
 from ethostat.errors import InvalidInput
 from ethostat.judges.asking import Evidence
 from ethostat.judges.guards import GuardClassifier, LlamaGuard, WildGuard
@@ -22,6 +23,7 @@ def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier
         judge:MODEL                      any model, prompted from the taxonomy
         guard:wildguard:base:URL#NAME    WildGuard; refusals and both harms from the guard
         guard:llamaguard:URL#NAME        Llama Guard; refusals and missed questions from the built-in encoder
+        goals-in-text                    the goal that a simulated answer begins with
 
     MODEL is what `open_model` takes. `logprobs:` or `repeats:` before it says where probabilities come from
     (judge:repeats:https://host/v1#my-model). Raises InvalidInput, ClassifierError or ModelError where there is none.
@@ -31,6 +33,8 @@ def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier
         return JudgeClassifier(open_model(model), taxonomy=taxonomy, evidence=evidence)
     if spec.startswith("guard:"):
         return _open_guard(spec.removeprefix("guard:"))
+    if spec == StatedGoals.name:
+        return StatedGoals(taxonomy)
     return open_encoder(spec)
 
 

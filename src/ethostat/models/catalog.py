@@ -11,12 +11,14 @@ from ethostat.models.base import Model
 from ethostat.models.faults import printable
 from ethostat.models.http import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, HTTPModel
 from ethostat.models.local import LocalModel
+from ethostat.models.simulated import SCENARIOS, SimulatedModel
 from ethostat.models.transformers import TransformersModel
 from ethostat.models.weights import PACKAGED
 
 ACCEPTED = (
     f"{', '.join(PACKAGED)}, gguf:PATH, hf:NAME_OR_PATH, "
-    "URL#MODEL-NAME (https://host/v1#my-model; base: before it uses /completions)"
+    "URL#MODEL-NAME (https://host/v1#my-model; base: before it uses /completions), "
+    "sim:NAME (sim:relaxation?from=0.12&to=0.7&tau=200)"
 )
 
 
@@ -48,6 +50,8 @@ def open_model(spec: str, *, max_concurrency: int | None = None, timeout: float 
         return LocalModel(name)
     if colon and name and scheme == "hf":
         return TransformersModel(name)
+    if colon and name and scheme == "sim":
+        return SimulatedModel.from_spec(name)
     raise InvalidInput(f"model {printable(spec, 120)!r} is not one of: {ACCEPTED}{_suggestion(spec)}")
 
 
@@ -66,6 +70,7 @@ def list_models() -> list[CatalogRow]:
         CatalogRow("hf:NAME_OR_PATH", "transformers", not hf, hf),
         CatalogRow("URL#MODEL-NAME", "http, chat", True, ""),
         CatalogRow("base:URL#MODEL-NAME", "http, base", True, ""),
+        *(CatalogRow(f"sim:{name}", "simulated, known S(t)", True, "") for name in SCENARIOS),
     ]
 
 

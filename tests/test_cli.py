@@ -12,6 +12,8 @@ import pytest
 
 from ethostat.cli import app
 from ethostat.cli.frame import run
+from ethostat.cli.simulating import simulate
+from ethostat.models.simulated import SCENARIOS
 from rules import letter_of
 from servers import Asked, FaultyServer, Reply, answer
 
@@ -383,6 +385,13 @@ def test_a_simulation_goes_to_standard_output(capsys):
     assert [row["step"] for row in rows] == [0, 0, 1, 1, 2, 2]
     assert set(rows[0]) == {"prompt", "response", "goal", "step", "replicate", "model", "id"}
     assert "0.700" in call(capsys, "simulate", "jump?when=2", "--steps", "3", "--truth")[1]
+
+
+def test_the_help_of_simulate_names_every_scenario_with_its_defaults():
+    """What the help teaches is what the library has."""
+    for name, scenario in SCENARIOS.items():
+        defaults = "&".join(f"{key}={value:g}" for key, value in scenario.defaults.items())
+        assert f"{name}?{defaults}:" in (simulate.__doc__ or "")
 
 
 @pytest.mark.parametrize(

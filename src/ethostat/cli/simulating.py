@@ -13,18 +13,9 @@ import ethostat as es
 from ethostat.cli.frame import json_line, print_json
 from ethostat.cli.options import AsJson, option
 from ethostat.errors import InvalidInput
-from ethostat.models.simulated import SCENARIOS
 from ethostat.terminal import rows_view, to_terminal
 
 _MOST_SHOWN = 21
-
-
-def _teaching() -> str:
-    lines = (
-        f"{name} ({', '.join(f'{key}={value:g}' for key, value in one.defaults.items())}): {one.words}."
-        for name, one in SCENARIOS.items()
-    )
-    return "\n\n".join(lines)
 
 
 def simulate(
@@ -46,6 +37,20 @@ def simulate(
     Rows are {prompt, response, goal, step, replicate, model, id}: `measure transcripts:FILE` and every other command
     that reads transcripts take them. The same model can be sampled as MODEL `sim:NAME`, with the classifier
     `goals-in-text`. Without --out the rows go to standard output; with --truth alone the truth is shown instead.
+
+    constant?at=0.5: S stays at `at` (nats).
+
+    relaxation?from=0.12&to=0.7&tau=200: S goes from `from` towards `to`, the faster the farther; `tau` is its time.
+
+    jump?from=0.12&to=0.7&when=100: S is `from`, and `to` from step `when` on.
+
+    burst?from=0.12&to=0.7&when=100&for=20: S is `to` for so many steps, else `from`.
+
+    swap?at=0.5&when=100: S stays, while g1 and g2 change places: drift that S does not see.
+
+    recovery?from=0.12&to=0.7&when=100&tau=50: S leaps to `to` and relaxes back.
+
+    seasonal?at=0.5&swing=0.3&period=100: S swings around `at`: change that is no drift.
     """
     model = es.SimulatedModel.from_spec(name)
     rows = es.simulate(model, steps=steps, samples=samples, replicates=replicates, seed=seed)
@@ -88,6 +93,3 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     finally:
         unfinished.unlink(missing_ok=True)
     return written
-
-
-simulate.__doc__ = f"{simulate.__doc__}\n\nScenarios, with their defaults:\n\n{_teaching()}"

@@ -93,7 +93,7 @@ def estimates(pair: Pair, rng: np.random.Generator) -> Iterator[tuple[str, list[
 
 def coverage(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """Share of paired 95 % intervals that hold the truth, by population, change and size."""
-    runs = 25 if quick else 200
+    runs = 10 if quick else 100
     found: dict[str, list[float]] = {name: [] for name in LIKE_THESE + HERE}
     for population in POPULATIONS:
         for name, change in CHANGES.items():
@@ -136,7 +136,7 @@ def _hits(
 
 def alone(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """The same for two prompt sets that share no prompt."""
-    runs, hits = 25 if quick else 200, []
+    runs, hits = 10 if quick else 100, []
     for population in POPULATIONS:
         for change in (nothing, looser):
             everyone = PANELS[population](200_000, rng)
@@ -199,7 +199,7 @@ def power(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
 
 def equivalence(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """TOST at the very margin (false equivalence) and where nothing changed, difference of S, 60 x 50."""
-    runs = 60 if quick else 400
+    runs = 60 if quick else 300
     for population in ("tuned", "base"):
         everyone = PANELS[population](200_000, rng)
         margin = abs(truths(everyone, looser(everyone, rng))["within"][0])

@@ -150,8 +150,8 @@ def _compare(a: Measured, b: Measured, margins: _Margins, rng: np.random.Generat
     aligned = next((one.aligned for one in (a.taxonomy, b.taxonomy) if one is not None), None)
     prompts = _moved_prompts(found, rng)
     return Shift(
-        a=_side(a.measurement, pair.a, aligned),
-        b=_side(b.measurement, pair.b, aligned),
+        a=_side(a, pair.a, aligned),
+        b=_side(b, pair.b, aligned),
         matched=found.matched,
         entropy_difference=shift.entropy_difference(pair),
         entropy_difference_here=shift.entropy_difference_here(pair),
@@ -161,6 +161,7 @@ def _compare(a: Measured, b: Measured, margins: _Margins, rng: np.random.Generat
         divergence=divergence.pooled_divergence(pair, rng=rng),
         total_variation=divergence.total_variation(pair, rng=rng),
         prompt_divergence=divergence.prompt_divergence(pair),
+        prompt_divergence_here=divergence.prompt_divergence(pair, here=True),
         reduction=shift.reduction(pair),
         p_value=tested.p_value,
         p_pooled=tested.pooled,
@@ -232,7 +233,7 @@ def _table(rows: Iterable[_Row], measurement: Measurement) -> Counts:
 
 def _matching_notes(matched: Matched) -> Iterator[str]:
     if matched.by == "id":
-        yield "prompts were matched by id, since not all texts are known; check that equal ids ask the same on both sides"
+        yield "prompts were matched by id, since not all texts are known; check that equal ids ask the same"
     if matched.only_a or matched.only_b:
         yield (
             f"{matched.prompts} prompts are the same on both sides and are compared; {matched.only_a} of A's and "
@@ -260,8 +261,8 @@ def _known(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g}"
 
 
-def _side(measurement: Measurement, counts: NDArray[np.float64], aligned: Sequence[bool] | None) -> Side:
-    source = measurement.provenance
+def _side(one: Measured, counts: NDArray[np.float64], aligned: Sequence[bool] | None) -> Side:
+    measurement, source = one.measurement, one.measurement.provenance
     unknown = _ids(measurement) == {NO_PROMPT.id}
     return Side(
         model=source.model,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ethostat.classifiers import Classifier
 from ethostat.corrected import correct, stored_labels
-from ethostat.errors import InvalidInput, StoreError
+from ethostat.errors import InvalidInput
 from ethostat.measurement import Measurement
 from ethostat.recorded import measure_transcripts
 from ethostat.response import Response, Verdict
@@ -25,16 +25,17 @@ _TRANSCRIPTS = "transcripts:"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A measurement, its goals where they are known, and the store that holds its responses, where one does."""
+    """A measurement, its goals where they are known, and the store and run that hold its responses, where they do."""
 
     measurement: Measurement
     taxonomy: Taxonomy | None
-    store: Store | None
+    store: Store | None = None
+    run: str | None = None
 
     def evidence(self) -> Iterator[tuple[Response, Verdict]]:
         """The responses with their verdicts; none where no store holds them."""
         if self.store is not None:
-            yield from evidence_of(self.store, self.measurement)
+            yield from evidence_of(self.store, _of_run(self.measurement, self.run))
 
 
 @dataclass(slots=True)
@@ -60,16 +61,19 @@ class Shelf:
         what is none of these, StoreError, and TooLittleEvidence for a transcript without a usable row.
         """
         if isinstance(source, Measurement):
-            return Measured(source, self._goals_of(source), self._holding(source))
+            return self._given(source)
         name = str(source)
         if name.startswith(_TRANSCRIPTS):
             return self._transcript(name.removeprefix(_TRANSCRIPTS))
         if Path(name).exists():
             found = _measurement_in(Path(name))
-            if found is None:
-                return self._transcript(name)
-            return Measured(found, self._goals_of(found), self._holding(found))
+            return self._transcript(name) if found is None else self._given(found)
         return self._run(name)
+
+    def _given(self, measurement: Measurement) -> Measured:
+        """A measurement that came with its numbers; its responses are known where the store holds its run."""
+        run = measurement.provenance.run
+        return Measured(measurement, self._goals_of(measurement), self._holding(run), run)
 
     def _run(self, name: str) -> Measured:
         store = self._kept()
@@ -80,14 +84,14 @@ class Shelf:
         labels = stored_labels(store, measured)
         if labels is not None:
             measured = correct(measured, evidence_of(store, measured), taxonomy=taxonomy, labels=labels)
-        return Measured(measured, taxonomy, store)
+        return Measured(measured, taxonomy, store, measured.provenance.run)
 
     def _transcript(self, path: str) -> Measured:
         if self._scratch is None:
             self._scratch = self._open.enter_context(opened(None))
         goals = self.taxonomy or (self.classifier.taxonomy if self.classifier else FIVE_GOALS)
         found = measure_transcripts(path, taxonomy=goals, classifier=self.classifier, store=self._scratch)
-        return Measured(found, goals, self._scratch)
+        return Measured(_of_run(found, None), goals, self._scratch, found.provenance.run)
 
     def _kept(self) -> Store:
         """The store of runs, the user's own where none was given."""
@@ -95,20 +99,23 @@ class Shelf:
             self.store = self._open.enter_context(Store(default_path()))
         return self.store
 
-    def _holding(self, measurement: Measurement) -> Store | None:
-        """The store, where it holds the measurement's run."""
-        run = measurement.provenance.run
+    def _holding(self, run: str | None) -> Store | None:
+        """The store, where it holds this very run."""
         if self.store is None or run is None:
             return None
         try:
             return self.store if self.store.get_run(run).id == run else None
-        except (InvalidInput, StoreError):
+        except InvalidInput:
             return None
 
     def _goals_of(self, measurement: Measurement) -> Taxonomy | None:
         wanted = measurement.provenance.taxonomy.hash
         known = (self.taxonomy, self.classifier.taxonomy if self.classifier else None, FIVE_GOALS)
         return next((one for one in known if one is not None and one.hash == wanted), None)
+
+
+def _of_run(measurement: Measurement, run: str | None) -> Measurement:
+    return replace(measurement, provenance=replace(measurement.provenance, run=run))
 
 
 @contextmanager

@@ -166,7 +166,8 @@ class Shift:
 
     `entropy_difference` (mean within-prompt S), `pooled_entropy_difference`, `aligned_difference` and `goals` are for
     prompts like these, paired by prompt where the prompts are the same; `entropy_difference_here` is for these prompts
-    alone. `divergence` and `total_variation` are of the pooled profiles, `prompt_divergence` the mean over prompts.
+    alone. `divergence` and `total_variation` are of the pooled profiles, `prompt_divergence` the mean over prompts,
+    both for prompts like these, and `prompt_divergence_here` for these prompts.
     `reduction` is 100 (S_A - S_B) / S_A in percent. `p_value` is of no change at all, by swapping responses within
     prompts (`swaps` times); `p_adjusted` is Benjamini and Hochberg's where several models were compared with A.
     `prompts` and `categories` hold what moved most first. `needs` says what it takes to see a change.
@@ -183,6 +184,7 @@ class Shift:
     divergence: Estimate
     total_variation: Estimate
     prompt_divergence: Estimate
+    prompt_divergence_here: Estimate
     reduction: Estimate
     p_value: float
     p_pooled: float
@@ -283,6 +285,7 @@ _ESTIMATES = (
     "divergence",
     "total_variation",
     "prompt_divergence",
+    "prompt_divergence_here",
     "reduction",
 )
 _P_VALUES = ("p_value", "p_pooled", "p_prompts", "p_adjusted")

@@ -153,8 +153,8 @@ def shifts_view(found: Sequence[Shift]) -> Table:
             "S less the baseline's": _signed(one.headline),
             "aligned, less": _signed(one.aligned_difference),
             "divergence": _value(one.divergence),
-            "p": f"{one.p_value:.4f}",
-            "p, adjusted": "" if one.p_adjusted is None else f"{one.p_adjusted:.4f}",
+            "p": _p(one.p_value),
+            "p, adjusted": "" if one.p_adjusted is None else _p(one.p_adjusted),
         }
         for one in found
     ]
@@ -164,7 +164,7 @@ def shifts_view(found: Sequence[Shift]) -> Table:
 def _matched_line(found: Shift) -> str:
     matched = found.matched
     if not matched.is_paired:
-        return f"no prompt matched: {found.a.n} prompts against {found.b.n}, {found.a.profile.n} responses and {found.b.profile.n}"
+        return f"no prompt matched; {found.a.profile.n} responses against {found.b.profile.n}"
     left = f", {matched.only_a} and {matched.only_b} left out" if matched.only_a or matched.only_b else ""
     return (
         f"{matched.prompts} prompts matched (by {matched.by}){left}; {found.a.profile.n} responses against "
@@ -191,8 +191,9 @@ def _differences_table(found: Shift) -> Table:
         table.add_row(*cells, *([_signed(beside)] if corrected and beside else []))
 
     add("within-prompt S", _value(a.entropy), _value(b.entropy), _signed(found.entropy_difference), _signed(here), "")
+    pooled = found.pooled_entropy_difference
     add(
-        "pooled S", _value(a.pooled_entropy), _value(b.pooled_entropy), _signed(found.pooled_entropy_difference), "", "",
+        "pooled S", _value(a.pooled_entropy), _value(b.pooled_entropy), _signed(pooled), "", "",
         beside=corrected.pooled_entropy if corrected else None,
     )  # fmt: skip
     add(
@@ -201,28 +202,31 @@ def _differences_table(found: Shift) -> Table:
     )  # fmt: skip
     for place, one in enumerate(found.goals):
         add(
-            one.goal, _value(one.a), _value(one.b), _signed(one.difference), _signed(one.here), f"{one.p_adjusted:.4f}",
+            one.goal, _value(one.a), _value(one.b), _signed(one.difference), _signed(one.here), _p(one.p_adjusted),
             beside=corrected.shares[place] if corrected else None,
         )  # fmt: skip
     return table
 
 
 def _test_lines(found: Shift) -> list[Text]:
-    within = "within prompts" if found.matched.is_paired else "of whole prompts"
-    lines = [f"No change at all: p = {found.p_value:.4f} ({found.swaps} swaps {within})"]
-    if found.p_adjusted is not None:
-        lines[0] += f", adjusted {found.p_adjusted:.4f}"
-    lines.append(f"Divergence of profiles    {found.divergence}; total variation {found.total_variation}")
-    if found.prompt_divergence.is_defined:
-        lines.append(f"Mean divergence of prompts {found.prompt_divergence}")
-    lines.append(f"Reduction of S            {found.reduction}")
+    adjusted = "" if found.p_adjusted is None else f", adjusted {_p(found.p_adjusted)}"
+    within = "of responses within prompts" if found.matched.is_paired else ""
+    lines = [
+        f"No change at all: p = {_p(found.p_value)}{adjusted} ({found.swaps} swaps {within})".replace(" )", ")"),
+        f"Divergence of profiles      {found.divergence}",
+        f"Total variation             {found.total_variation}",
+    ]
+    if found.prompt_divergence_here.is_defined:
+        lines.append(f"Mean divergence of prompts  {found.prompt_divergence}")
+        lines.append(f"  of these prompts          {found.prompt_divergence_here}")
+    lines.append(f"Reduction of S              {found.reduction}")
     equal = found.equivalence
     if equal.holds:
         lines.append(f"Equivalent, for {equal.scope}: every entropy and share lies within its margin")
     for one in equal.failing:
         shown = f"{_signed(one.estimate)} at {one.estimate.level:.0%}, margin {one.margin:g}"
         lines.append(f"Not shown equivalent, for {equal.scope}: {one.name} {shown}")
-    return [Text(stripped(line)) for line in [*lines, *_need_lines(found)]]
+    return [Text(line) for line in [*lines, *_need_lines(found)]]
 
 
 def _need_lines(found: Shift) -> list[str]:
@@ -250,8 +254,8 @@ def _moved_cells(row: Moved) -> dict[str, object]:
         "B": _count_words(row.b.counts),
         "S, B - A": _signed(row.entropy_difference),
         "divergence": _value(row.divergence),
-        "p": f"{row.p_value:.4f}",
-        "p (BH)": f"{row.p_adjusted:.4f}",
+        "p": _p(row.p_value),
+        "p (BH)": _p(row.p_adjusted),
     }
 
 
@@ -264,6 +268,10 @@ def _example_lines(row: Moved) -> list[str]:
         return []
     lines = [f"{stripped(row.id, most=40)}  asked  {stripped(row.asked or '', most=200)}"]
     return lines + [f"  {one.side.upper()} said  [{one.goal}] {stripped(one.text, most=200)}" for one in row.examples]
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}"
 
 
 def _value(found: Estimate) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import xlogy
+from scipy.stats import hypergeom, norm
 
 from ethostat.maths import panel
 from ethostat.maths.entropy import entropy_of
@@ -25,8 +26,8 @@ Norm = Callable[[Floats], Floats]
 
 LARGEST = math.log(2)
 """Jensen-Shannon divergence of two profiles that share no goal, nats."""
-_DRAWS = 4000
-_HALVINGS = 40
+_DRAWS = 2000
+_HALVINGS = 25
 _PAIRED, _UNPAIRED = "paired, prompts like these", "unpaired, prompts like these"
 
 
@@ -68,29 +69,57 @@ def total_variation(pair: Pair, *, rng: np.random.Generator, level: float = 0.95
 def prompt_divergence(pair: Pair, *, here: bool = False, level: float = 0.95) -> Estimate:
     """Mean over prompts of the Jensen-Shannon divergence between A's and B's profile, nats.
 
-    Each prompt's is jackknifed over the responses of both sides, so that prompts that behave alike average 0. The
-    interval is of prompts like these, or with `here` of these prompts: the delta method plus the spread that equal
-    profiles leave. Undefined unless the prompts are the same and were asked twice on both sides.
+    The value is the divergence beyond chance: each prompt's less its exact mean when its responses are swapped between
+    the sides, so that prompts that behave alike average 0 however few or rare their responses. Of goals seen once or
+    twice it cannot tell a change from chance and is low; the jackknife is high there, and the upper end is taken from
+    it. The interval is of prompts like these, or with `here` of these prompts: the delta method plus the spread that
+    equal profiles leave. Undefined unless the prompts are the same and were asked twice on both sides.
     """
     twice = (pair.a.sum(axis=1) > 1) & (pair.b.sum(axis=1) > 1) if pair.is_paired else np.zeros(0, dtype=bool)
     if twice.sum() < (1 if here else 2):
         reason = "a divergence of prompts needs the same prompts, asked twice on both sides"
         return Estimate.undefined(reason, level=level, unit="nats", n=pair.n)
     a, b = pair.a[twice], pair.b[twice]
-    single = jackknifed_divergence(a, b)
-    mean, prompts = max(float(single.mean()), 0.0), len(single)
-    variance, inflation = float(_sampling_variance(a, b).sum()) / prompts**2, 1.0
-    if not here:
-        rest = single - single.mean()
-        z2 = float(norm.ppf((1 + level) / 2)) ** 2
-        odd = (mean / LARGEST + z2 / (2 * prompts)) / (1 + z2 / prompts)
-        worst = LARGEST**2 * odd * (1 - odd) / prompts
-        variance = max(cautious(float(single.var(ddof=1)) / prompts, rest, worst=worst), variance)
-        inflation = panel.t_inflation(rest, level)
-    margin = float(norm.ppf((1 + level) / 2)) * math.sqrt(variance * inflation)
-    method = f"mean Jensen-Shannon of prompts, jackknife; {'these prompts' if here else _PAIRED}"
-    low, high = max(mean - margin, 0.0), min(mean + margin, LARGEST)
-    return Estimate(min(mean, LARGEST), low, high, level, "nats", int(a.sum() + b.sum()), method)
+    beyond = jensen_shannon(rates(a), rates(b)) - swapped_divergence(a, b)
+    left_out = jackknifed_divergence(a, b)
+    least = float(_sampling_variance(a, b).sum()) / len(a) ** 2
+    margins = [
+        float(norm.ppf((1 + level) / 2)) * math.sqrt(least if here else _spread(single, least, level))
+        for single in (beyond, left_out)
+    ]
+    value = float(np.clip(beyond.mean(), 0.0, LARGEST))
+    low = max(value - margins[0], 0.0)
+    high = min(max(value + margins[0], float(left_out.mean()) + margins[1]), LARGEST)
+    method = f"mean Jensen-Shannon of prompts beyond chance; {'these prompts' if here else _PAIRED}"
+    return Estimate(value, low, high, level, "nats", int(a.sum() + b.sum()), method)
+
+
+def swapped_divergence(a: Floats, b: Floats) -> Floats:
+    """The mean of each prompt's divergence (J,), nats, over all swaps of its responses between the sides; exact."""
+    sizes = np.stack([a.sum(axis=1), b.sum(axis=1)], axis=1)
+    cells = np.column_stack([(a + b).ravel(), np.repeat(sizes, a.shape[1], axis=0)])
+    distinct, place = np.unique(cells, axis=0, return_inverse=True)
+    values = np.array([_expected_part(int(both), int(n), int(m)) for both, n, m in distinct])
+    return np.asarray(values[np.ravel(place)].reshape(a.shape).sum(axis=1))
+
+
+def _expected_part(both: int, n: int, m: int) -> float:
+    """Mean part of a goal in the divergence of n and m responses, when chance decides whose its `both` are."""
+    mine = np.arange(max(both - m, 0), min(both, n) + 1)
+    p, q = mine / n, (both - mine) / m
+    middle = (p + q) / 2
+    parts = (xlogy(p, p) + xlogy(q, q)) / 2 - xlogy(middle, middle)
+    return float(hypergeom.pmf(mine, n + m, both, n) @ parts)
+
+
+def _spread(single: Floats, least: float, level: float) -> float:
+    """Variance of the mean over prompts like these, Student's correction in it; the worst are all or nothing."""
+    prompts, rest = len(single), single - single.mean()
+    z2 = float(norm.ppf((1 + level) / 2)) ** 2
+    odd = (max(float(single.mean()), 0.0) / LARGEST + z2 / (2 * prompts)) / (1 + z2 / prompts)
+    worst = LARGEST**2 * odd * (1 - odd) / prompts
+    variance = max(cautious(float(single.var(ddof=1)) / prompts, rest, worst=worst), least)
+    return variance * panel.t_inflation(rest, level)
 
 
 def jackknifed_divergence(a: Floats, b: Floats) -> Floats:

@@ -79,7 +79,7 @@ def entropy_difference(pair: Pair, *, level: float = 0.95) -> Estimate:
         a, b = (panel.within_entropy_population(n, level=level) for n in (pair.a, pair.b))
         return square_and_add(a, b, method=_UNPAIRED)
     apart = _prompt_differences(pair)
-    variance = cautious(float(apart.var(ddof=1)) / len(apart), apart - apart.mean(), worst=_sampling(pair))
+    variance = _mean_variance(apart, _sampling(pair))
     margin = _z(level) * math.sqrt(variance * panel.t_inflation(apart - apart.mean(), level))
     return _nats(value, margin, pair, level, f"difference of within-prompt S; {_PAIRED}")
 
@@ -113,7 +113,7 @@ def pooled_difference(pair: Pair, *, level: float = 0.95) -> Estimate:
         z * math.sqrt(inflation * cautious(variance, parts, worst=(arm / z) ** 2))
         for arm in (apart.value - apart.low, apart.high - apart.value)
     ]
-    value = panel.pooled_value(y) - panel.pooled_value(x)
+    value = float(panel.pooled_value(y) - panel.pooled_value(x))
     low, high = (_clipped(end, _most(pair)) for end in (value - arms[0], value + arms[1]))
     method = f"difference of cluster Miller-Madow; linearised, {_PAIRED}"
     return Estimate(value, low, high, level, "nats", pair.n, method)
@@ -165,7 +165,7 @@ def reduction(pair: Pair, *, level: float = 0.95) -> Estimate:
         return Estimate.undefined(reason, level=level, unit="%", n=pair.n)
     middle = before * after - c2 * cov[0, 1]
     root = math.sqrt(max(middle**2 - square * (after**2 - c2 * cov[1, 1]), 0.0))
-    ends = sorted(100 * (1 - (middle + sign * root) / square) for sign in (1, -1))
+    ends = sorted(float(100 * (1 - (middle + sign * root) / square)) for sign in (1, -1))
     method = f"reduction of within-prompt S; Fieller, {_PAIRED if pair.is_paired else _UNPAIRED}"
     return Estimate(100 * (1 - after / before), ends[0], ends[1], level, "%", pair.n, method)
 
@@ -308,20 +308,27 @@ def _sampling_unit(pair: Pair) -> float:
 
 
 def _within_covariance(pair: Pair, level: float) -> tuple[Floats, float]:
-    """Covariance (2, 2) of the mean S of A and of B over prompts, and Student's inflation."""
-    if pair.is_paired:
-        twice = (pair.a.sum(axis=1) > 1) & (pair.b.sum(axis=1) > 1)
-        both = np.stack([jackknife(pair.a[twice]), jackknife(pair.b[twice])])
-        parts = both - both.mean(axis=1, keepdims=True)
-        least = np.diag([panel.sampling_variance(n) for n in (pair.a, pair.b)])
-        cov = np.atleast_2d(np.cov(both)) / both.shape[1]
-        cov[0, 0] = cautious(cov[0, 0], parts[0], worst=float(least[0, 0]))
-        cov[1, 1] = cautious(cov[1, 1], parts[1], worst=float(least[1, 1]))
-        return cov, panel.t_inflation(parts[1] - parts[0], level)
-    singles = [_twice(n) for n in (pair.a, pair.b)]
-    sides = zip(singles, (pair.a, pair.b), strict=True)
-    variances = [max(s.var(ddof=1) / len(s), panel.sampling_variance(n)) for s, n in sides]
-    return np.diag(variances), max(panel.t_inflation(s - s.mean(), level) for s in singles)
+    """Covariance (2, 2) of the mean S of A and of B over prompts, and Student's inflation.
+
+    Paired, the covariance is what the variances leave of that of the difference, so that models that behave alike on
+    every prompt still have a difference to be unsure of.
+    """
+    if not pair.is_paired:
+        singles = [_twice(n) for n in (pair.a, pair.b)]
+        sides = zip(singles, (pair.a, pair.b), strict=True)
+        variances = [max(float(s.var(ddof=1)) / len(s), panel.sampling_variance(n)) for s, n in sides]
+        return np.diag(variances), max(panel.t_inflation(s - s.mean(), level) for s in singles)
+    twice = (pair.a.sum(axis=1) > 1) & (pair.b.sum(axis=1) > 1)
+    a, b = jackknife(pair.a[twice]), jackknife(pair.b[twice])
+    first, second = (_mean_variance(one, panel.sampling_variance(n)) for one, n in ((a, pair.a), (b, pair.b)))
+    together = (first + second - _mean_variance(b - a, _sampling(pair))) / 2
+    apart = b - a - (b - a).mean()
+    return np.array([[first, together], [together, second]]), panel.t_inflation(apart, level)
+
+
+def _mean_variance(single: Floats, worst: float) -> float:
+    """Variance of the mean of these values of prompts."""
+    return cautious(float(single.var(ddof=1)) / len(single), single - single.mean(), worst=worst)
 
 
 def _prompts_needed(variance: float, change: float, *, power: float, level: float) -> float:

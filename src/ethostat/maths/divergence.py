@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import xlogy
-from scipy.stats import hypergeom, norm
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, xlogy
+from scipy.stats import norm
 
 from ethostat.maths import panel
 from ethostat.maths.entropy import entropy_of
@@ -109,7 +109,14 @@ def _expected_part(both: int, n: int, m: int) -> float:
     p, q = mine / n, (both - mine) / m
     middle = (p + q) / 2
     parts = (xlogy(p, p) + xlogy(q, q)) / 2 - xlogy(middle, middle)
-    return float(hypergeom.pmf(mine, n + m, both, n) @ parts)
+    ways = _log_ways(both, mine) + _log_ways(n + m - both, n - mine) - _log_ways(n + m, n)
+    return float(np.exp(ways) @ parts)
+
+
+def _log_ways(of: int, some: ArrayLike) -> Floats:
+    """Logarithm of the binomial coefficient."""
+    chosen = np.asarray(some, dtype=np.float64)
+    return np.asarray(gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1))
 
 
 def _spread(single: Floats, least: float, level: float) -> float:

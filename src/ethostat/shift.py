@@ -352,11 +352,13 @@ def _corrected_to_dict(found: CorrectedShift, goals: Sequence[GoalShift]) -> dic
 
 def _from_dict(fields: Mapping[str, Any]) -> Shift:
     corrected = fields["corrected"]
+    figures: dict[str, Any] = {name: Estimate.from_dict(fields[name]) for name in _ESTIMATES}
+    figures |= {name: _or_nan(fields[name]) for name in _P_VALUES[:3]}
     return Shift(
+        **figures,
         a=_side_from_dict(fields["a"]),
         b=_side_from_dict(fields["b"]),
         matched=Matched(**fields["matched"]),
-        **{name: Estimate.from_dict(fields[name]) for name in _ESTIMATES},
         goals=tuple(
             GoalShift(
                 goal,
@@ -369,7 +371,6 @@ def _from_dict(fields: Mapping[str, Any]) -> Shift:
             )
             for goal, more in fields["goal_details"].items()
         ),
-        **{name: _or_nan(fields[name]) for name in _P_VALUES[:3]},
         p_adjusted=fields["p_adjusted"],
         swaps=fields["swaps"],
         equivalence=Equivalence(
@@ -396,13 +397,14 @@ def _from_dict(fields: Mapping[str, Any]) -> Shift:
 def _side_from_dict(fields: Mapping[str, Any]) -> Side:
     prompts = dict(fields["prompts"])
     n = prompts.pop("n")
+    figures: dict[str, Any] = {name: Estimate.from_dict(fields[name]) for name in _SIDE}
     return Side(
         **{name: fields[name] for name in ("model", "run", "temperature", "finished")},
+        **figures,
         classifier=Identity(**fields["classifier"]),
         prompts=Identity(**prompts),
         n=n,
         profile=Profile(tuple(fields["profile"].values())),
-        **{name: Estimate.from_dict(fields[name]) for name in _SIDE},
     )
 
 

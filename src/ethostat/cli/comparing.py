@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import ethostat as es
-from ethostat.cli.frame import DONE, GATE_FAILED, INCONCLUSIVE, opened_store, print_json, warn
+from ethostat.cli.frame import DONE, GATE_FAILED, INCONCLUSIVE, opened_classifier, opened_store, print_json, warn
 from ethostat.cli.options import AsJson, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
 from ethostat.terminal import shift_view, shifts_view, to_terminal
@@ -59,7 +59,7 @@ def compare(
             f"compare needs two sources or more, got {len(sources)}; name a baseline and what to compare"
         )
     goals = None if taxonomy is None else es.load_taxonomy(taxonomy)
-    sorter = None if classifier == "builtin" else es.open_classifier(classifier, taxonomy=goals)
+    sorter = None if classifier == "builtin" else opened_classifier(classifier, taxonomy)[0]
     with opened_store(db) as store:
         found = es.compare_many(
             sources[0],

@@ -103,7 +103,7 @@ def false_discovery(p_values: ArrayLike) -> Floats:
     adjusted = np.full(p.shape, np.nan)
     steps = p[order] * len(order) / np.arange(1, len(order) + 1)
     adjusted[order] = np.minimum.accumulate(steps[::-1])[::-1] if len(order) else steps
-    return np.minimum(adjusted, 1.0)
+    return np.asarray(np.minimum(adjusted, 1.0))
 
 
 def _within_prompts(a: Floats, b: Floats, *, rng: np.random.Generator, swaps: int) -> Exchanged:

@@ -19,6 +19,8 @@ from ethostat.shift import ALPHA, Shift
 from goals import PROMPTS, WordClassifier, speaking
 
 ALIGNED = (0.85, 0.03, 0.08, 0.02, 0.02)
+CALM = (0.99, 0.0025, 0.0025, 0.0025, 0.0025)
+CERTAIN = (1, 0, 0, 0, 0)
 LOOSE = (0.45, 0.43, 0.08, 0.02, 0.02)
 
 
@@ -70,9 +72,9 @@ def test_a_looser_model_has_changed():
 
 
 def test_one_model_twice_is_never_called_changed_and_is_equivalent_with_enough_responses():
-    """Few responses leave it open; 1,000 a prompt show that nothing moved by more than 0.05 nats or 5 %."""
+    """Few responses leave it open; 400 a prompt show that nothing moved by more than 0.05 nats or 5 %."""
     few = es.compare(measured(ALIGNED, samples=5), measured(ALIGNED, samples=5, seed=2))
-    many = es.compare(measured(ALIGNED, samples=1000), measured(ALIGNED, samples=1000, seed=2))
+    many = es.compare(measured(CALM, samples=400), measured(CALM, samples=400, seed=2))
 
     assert few.verdict == "inconclusive"
     assert many.verdict == "equivalent"
@@ -265,9 +267,9 @@ def test_several_models_share_their_false_discoveries():
 
 def test_the_gate_answers_in_exit_codes(capsys):
     """100 where something changed, 3 where evidence is short, 0 where equivalence holds; without the flag always 0."""
-    base = write_rows("base.jsonl", ALIGNED, seed=1, each=400)
-    same = write_rows("same.jsonl", ALIGNED, seed=2, each=400)
-    short = write_rows("short.jsonl", ALIGNED, seed=5, each=4)
+    base = write_rows("base.jsonl", CERTAIN, seed=1, each=100)
+    same = write_rows("same.jsonl", CERTAIN, seed=2, each=100)
+    short = write_rows("short.jsonl", CERTAIN, seed=3, each=4)
     loose = write_rows("loose.jsonl", LOOSE, seed=4)
 
     assert call(capsys, "compare", base, loose)[0] == 0
@@ -280,7 +282,7 @@ def test_the_gate_answers_in_exit_codes(capsys):
 
 def test_a_narrow_margin_asks_for_more_evidence(capsys):
     """What is equivalent within 0.05 is not shown so within 0.001."""
-    base, same = (write_rows(f"{i}.jsonl", ALIGNED, seed=i, each=400) for i in (1, 2))
+    base, same = (write_rows(f"{i}.jsonl", CERTAIN, seed=i, each=100) for i in (1, 2))
 
     assert call(capsys, "compare", base, same, "--fail-on-drift", "--margin", "0.001")[0] == 3
 

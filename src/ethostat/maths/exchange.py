@@ -59,12 +59,12 @@ def exchange_test(pair: Pair, *, rng: np.random.Generator, swaps: int = SWAPS) -
 def prompt_tests(pair: Pair, *, rng: np.random.Generator, swaps: int = SWAPS, most: int = MOST_SWAPS) -> Floats:
     """For each paired prompt the p-value (J,) that nothing changed, by G.
 
-    Prompts with fewer than 10 of the swaps as extreme are swapped on, up to `most` times: it is they whose p-value
-    has to be small enough to survive a correction for many prompts.
+    Prompts with fewer than 10 of the swaps as extreme are swapped on, 200 times the number of prompts, `most` at most:
+    it is they whose p-value has to be small enough to survive a correction for that many.
     """
     observed = _g(pair.a, pair.b) - _SAME
     extreme, done = np.zeros(len(pair.a)), np.zeros(len(pair.a))
-    for size in (swaps, 10 * swaps, most):
+    for size in (swaps, max(swaps, min(200 * len(pair.a), most))):
         going = np.flatnonzero((extreme < _RARE) & (done < size)) if done.any() else np.arange(len(pair.a))
         for place in (going,) if len(going) else ():
             a, b = pair.a[place], pair.b[place]

@@ -6,7 +6,7 @@ The house, from the ground up; a module imports only from below its own line.
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
-    evaluation                      against people
+    evaluation, shift               against people; one measurement against another
     rows                            rows of a file, each with its place
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
@@ -15,6 +15,7 @@ The house, from the ground up; a module imports only from below its own line.
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
     corrected                       a measurement with the classifier's errors undone
+    measured, comparing             a measurement from wherever it is kept; one or more against another
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -31,6 +32,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
+    from ethostat.comparing import compare as compare
+    from ethostat.comparing import compare_many as compare_many
     from ethostat.corrected import CORRECTIONS as CORRECTIONS
     from ethostat.corrected import Labels as Labels
     from ethostat.corrected import check_calibration as check_calibration
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from ethostat.response import PromptSet as PromptSet
     from ethostat.response import Response as Response
     from ethostat.response import Verdict as Verdict
+    from ethostat.shift import Shift as Shift
     from ethostat.store import Store as Store
     from ethostat.store import default_path as default_path
     from ethostat.store import export as export
@@ -114,6 +118,7 @@ _HOMES = {
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
+    "comparing": ("compare", "compare_many"),
     "corrected": (
         "CORRECTIONS",
         "Labels",
@@ -145,6 +150,7 @@ _HOMES = {
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
     "raters": ("Agreement", "agreement_of", "stored_agreement"),
     "report": ("check_evaluation_path", "check_report_path", "write_evaluation", "write_report"),
+    "shift": ("Shift",),
     "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),
     "tasks": ("Task", "adjudicate", "begin_labelling"),

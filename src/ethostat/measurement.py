@@ -55,12 +55,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """One prompt's part of a measurement."""
+    """One prompt's part of a measurement; `hash` is its content's, None where that is not known."""
 
     id: str
     profile: Profile
     entropy: Estimate
     category: str | None = None
+    hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ class Measurement:
 def _prompt_to_dict(result: PromptResult, goals: Sequence[str]) -> dict[str, Any]:
     return {
         "id": result.id,
+        "hash": result.hash,
         "category": result.category,
         "profile": dict(zip(goals, result.profile.counts, strict=True)),
         "entropy": result.entropy.to_dict(),
@@ -164,7 +166,8 @@ def _prompt_to_dict(result: PromptResult, goals: Sequence[str]) -> dict[str, Any
 
 def _prompt_from_dict(fields: Mapping[str, Any], goals: Sequence[str]) -> PromptResult:
     profile = Profile(tuple(fields["profile"][goal] for goal in goals))
-    return PromptResult(fields["id"], profile, Estimate.from_dict(fields["entropy"]), fields.get("category"))
+    estimate = Estimate.from_dict(fields["entropy"])
+    return PromptResult(fields["id"], profile, estimate, fields.get("category"), fields.get("hash"))
 
 
 def _from_dict(fields: Mapping[str, Any]) -> Measurement:

@@ -102,7 +102,11 @@ def _per_prompt(
 ) -> tuple[PromptResult, ...]:
     return tuple(
         PromptResult(
-            prompt.id, Profile.from_array(row), entropy(row, estimator=estimator, level=level), prompt.category
+            prompt.id,
+            Profile.from_array(row),
+            entropy(row, estimator=estimator, level=level),
+            prompt.category,
+            prompt.hash,
         )
         for prompt, row in zip(prompts, counts, strict=True)
     )

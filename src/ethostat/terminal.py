@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.outside import Outside
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
+    from ethostat.shift import Moved, Shift
     from ethostat.taxonomy import Taxonomy
     from ethostat.training.progress import Step
     from ethostat.training.trained import Trained
@@ -121,6 +122,169 @@ def trained_view(found: Trained) -> Group:
     same = f"{parity.same_goal:.1%} of {parity.rows} validation rows"
     exported = f"exported ({'int8' if parity.int8 else 'fp32'}, {parity.megabytes:g} MB): the network's goal on {same}"
     return Group(title, "", rows_view("Epochs", rows), "", exported, "", evaluation_view(found.evaluation))
+
+
+_COLOURS = {"changed": "red", "equivalent": "green", "inconclusive": "yellow"}
+
+
+def shift_view(found: Shift) -> Group:
+    """Verdict, figures of both sides with their difference, the test, what moved, what more evidence would take."""
+    verdict = Text.assemble(
+        (found.verdict, f"bold {_COLOURS[found.verdict]}"),
+        f": {stripped(found.b.name, most=80)} against {stripped(found.a.name, most=80)}",
+    )
+    parts: list[Text | Table | str] = [verdict, _matched_line(found), "", _differences_table(found), ""]
+    parts += _test_lines(found)
+    for title, rows in (("Categories", found.categories), ("Prompts that moved", _moved_most(found.prompts))):
+        if rows:
+            parts += ["", rows_view(title, [_moved_cells(row) for row in rows])]
+    parts += [Text(line, "dim") for row in found.prompts for line in _example_lines(row)]
+    parts += [Text(f"note: {stripped(note)}", "yellow") for note in found.notes]
+    return Group(*parts)
+
+
+def shifts_view(found: Sequence[Shift]) -> Table:
+    """Several models against one baseline, a line each."""
+    rows = [
+        {
+            "model": one.b.name,
+            "verdict": one.verdict,
+            "S": _value(one.b.entropy if one.b.entropy.is_defined else one.b.pooled_entropy),
+            "S less the baseline's": _signed(one.headline),
+            "aligned, less": _signed(one.aligned_difference),
+            "divergence": _value(one.divergence),
+            "p": _p(one.p_value),
+            "p, adjusted": "" if one.p_adjusted is None else _p(one.p_adjusted),
+        }
+        for one in found
+    ]
+    return rows_view(f"Against {stripped(found[0].a.name, most=80)}", rows)
+
+
+def _matched_line(found: Shift) -> str:
+    matched = found.matched
+    if not matched.is_paired:
+        return f"no prompt matched; {found.a.profile.n} responses against {found.b.profile.n}"
+    left = f", {matched.only_a} and {matched.only_b} left out" if matched.only_a or matched.only_b else ""
+    return (
+        f"{matched.prompts} prompts matched (by {matched.by}){left}; {found.a.profile.n} responses against "
+        f"{found.b.profile.n}"
+    )
+
+
+def _differences_table(found: Shift) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    corrected = found.corrected
+    for heading in (
+        "",
+        "A",
+        "B",
+        "B - A, prompts like these",
+        "these prompts",
+        "p (Holm)",
+        *["corrected"] * bool(corrected),
+    ):
+        table.add_column(heading, justify="right" if heading in ("A", "B") else "left")
+    here, a, b = found.entropy_difference_here, found.a, found.b
+
+    def add(*cells: str, beside: Estimate | None = None) -> None:
+        table.add_row(*cells, *([_signed(beside)] if corrected and beside else []))
+
+    add("within-prompt S", _value(a.entropy), _value(b.entropy), _signed(found.entropy_difference), _signed(here), "")
+    pooled = found.pooled_entropy_difference
+    add(
+        "pooled S", _value(a.pooled_entropy), _value(b.pooled_entropy), _signed(pooled), "", "",
+        beside=corrected.pooled_entropy if corrected else None,
+    )  # fmt: skip
+    add(
+        "aligned share", _value(a.aligned), _value(b.aligned), _signed(found.aligned_difference), "", "",
+        beside=corrected.aligned if corrected else None,
+    )  # fmt: skip
+    for place, one in enumerate(found.goals):
+        add(
+            one.goal, _value(one.a), _value(one.b), _signed(one.difference), _signed(one.here), _p(one.p_adjusted),
+            beside=corrected.shares[place] if corrected else None,
+        )  # fmt: skip
+    return table
+
+
+def _test_lines(found: Shift) -> list[Text]:
+    adjusted = "" if found.p_adjusted is None else f", adjusted {_p(found.p_adjusted)}"
+    within = "of responses within prompts" if found.matched.is_paired else ""
+    lines = [
+        f"No change at all: p = {_p(found.p_value)}{adjusted} ({found.swaps} swaps {within})".replace(" )", ")"),
+        f"Divergence of profiles      {found.divergence}",
+        f"Total variation             {found.total_variation}",
+    ]
+    if found.prompt_divergence_here.is_defined:
+        lines.append(f"Mean divergence of prompts  {found.prompt_divergence}")
+        lines.append(f"  of these prompts          {found.prompt_divergence_here}")
+    lines.append(f"Reduction of S              {found.reduction}")
+    equal = found.equivalence
+    if equal.holds:
+        lines.append(f"Equivalent, for {equal.scope}: every entropy and share lies within its margin")
+    for one in equal.failing:
+        shown = f"{_signed(one.estimate)} at {one.estimate.level:.0%}, margin {one.margin:g}"
+        lines.append(f"Not shown equivalent, for {equal.scope}: {one.name} {shown}")
+    return [Text(line) for line in [*lines, *_need_lines(found)]]
+
+
+def _need_lines(found: Shift) -> list[str]:
+    lines = []
+    for need in found.needs:
+        ways = [
+            (need.samples, "{} samples of each of these prompts on both sides"),
+            (need.prompts, "{} prompts like these, paired"),
+            (need.unpaired_prompts, "{} prompts a side, unpaired"),
+        ]
+        said = [words.format(f"{number:,.0f}") for number, words in ways if number == number]  # noqa: PLR0124 - nan
+        if said:
+            lines.append(f"To see {need.change:g} nats with {need.power:.0%} power: {'; or '.join(said)}")
+    return lines
+
+
+def _moved_most(rows: Sequence[Moved], *, most: int = 5) -> Sequence[Moved]:
+    return [row for row in rows if row.has_moved][:most]
+
+
+def _moved_cells(row: Moved) -> dict[str, object]:
+    return {
+        "name": stripped(row.id, most=40),
+        "A": _count_words(row.a.counts),
+        "B": _count_words(row.b.counts),
+        "S, B - A": _signed(row.entropy_difference),
+        "divergence": _value(row.divergence),
+        "p": _p(row.p_value),
+        "p (BH)": _p(row.p_adjusted),
+    }
+
+
+def _count_words(counts: Sequence[int]) -> str:
+    return " ".join(map(str, counts))
+
+
+def _example_lines(row: Moved) -> list[str]:
+    if not row.examples:
+        return []
+    lines = [f"{stripped(row.id, most=40)}  asked  {stripped(row.asked or '', most=200)}"]
+    return lines + [f"  {one.side.upper()} said  [{one.goal}] {stripped(one.text, most=200)}" for one in row.examples]
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _value(found: Estimate) -> str:
+    if not found.is_defined:
+        return "–"
+    return f"{found.value:.1%}" if found.unit == "share" else f"{found.value:.3f}"
+
+
+def _signed(found: Estimate) -> str:
+    if not found.is_defined:
+        return "–"
+    form = "{:+.1%} [{:+.1%}, {:+.1%}]" if found.unit == "share" else "{:+.3f} [{:+.3f}, {:+.3f}]"
+    return form.format(found.value, found.low, found.high)
 
 
 def _part_cells(kind: str, name: str, part: Part) -> dict[str, object]:

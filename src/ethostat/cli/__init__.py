@@ -4,7 +4,7 @@ frame.py      settings, JSON, errors, exit codes    options.py   options that co
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
-simulating.py simulate
+simulating.py simulate                             comparing.py  compare
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
+from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
 from ethostat.cli.frame import run
 from ethostat.cli.labelling import agreement, label
@@ -36,6 +37,7 @@ app.command()(measure)
 app.command()(classify)
 app.command()(report)
 app.command()(review)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -1,6 +1,6 @@
 """What surrounds every command: settings from a file, JSON, errors and exit codes.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage or input, 3 too little evidence, 130 interrupted.
+Exit codes: 0 done, 1 an error, 2 wrong usage or input, 3 too little evidence, 100 a gate failed, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ethostat.visible import stripped
 
 # Newer typers carry click inside, older ones depend on it: this is UsageError in both.
 _UsageError: Any = typer.BadParameter.__mro__[1]
-DONE, FAILED, USAGE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, USAGE, INCONCLUSIVE, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 100, 130
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:

@@ -34,9 +34,9 @@ from ethostat.maths.mixture import fit_mixture
 Floats = NDArray[np.float64]
 
 LEAST_PROMPTS_FOR_MIXTURE = 30
-_ODD_PROMPTS = 0.2
+ODD_PROMPTS = 0.2
 _ONE_EACH = "only one response a prompt: within-prompt entropy is not identifiable; ask each prompt at least twice"
-_ONE_PROMPT = "one prompt says nothing about prompts like it; measure at least two"
+ONE_PROMPT = "one prompt says nothing about prompts like it; measure at least two"
 _NOTHING = "there is no response"
 
 
@@ -58,10 +58,10 @@ def within_entropy(counts: ArrayLike, *, level: float = 0.95, estimator: Estimat
     +- z times the root of `sampling_variance`, which never collapses. Prompts with a single response enter only
     through the mixture. Undefined where no prompt was asked twice.
     """
-    n = _filled(counts)
-    if problem := _within_problem(n):
+    n = filled(counts)
+    if problem := within_problem(n):
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
-    values, title = _prompt_entropies(n, estimator)
+    values, title = prompt_entropies(n, estimator)
     margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(sampling_variance(n))
     value, method = _bounded(float(values.mean()), n), f"{title}; sampling interval, these prompts"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
@@ -76,13 +76,13 @@ def within_entropy_population(
     shrunken estimate) keeps both the prompts' differences and the sampling noise. Undefined for fewer than two
     prompts asked twice.
     """
-    n = _filled(counts)
-    if problem := _within_problem(n) or (_ONE_PROMPT if (n.sum(axis=1) > 1).sum() < 2 else None):
+    n = filled(counts)
+    if problem := within_problem(n) or (ONE_PROMPT if (n.sum(axis=1) > 1).sum() < 2 else None):
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
-    values, title = _prompt_entropies(n, estimator)
+    values, title = prompt_entropies(n, estimator)
     single = jackknife(n[n.sum(axis=1) > 1])
     variance = max(float(single.var(ddof=1)) / len(single), sampling_variance(n))
-    inflation = _t_inflation(single - single.mean(), level)
+    inflation = t_inflation(single - single.mean(), level)
     margin = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance * inflation)
     value, method = _bounded(float(values.mean()), n), f"{title}; t interval, prompts like these"
     return _nats(value, value - margin, value + margin, n, level=level, method=method)
@@ -97,16 +97,16 @@ def pooled_entropy(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     independent, and `entropy` of the pool applies.
     Source: Rao and Scott 1981, The analysis of categorical data from complex sample surveys.
     """
-    n = _filled(counts)
+    n = filled(counts)
     if len(n) <= 1 or n.sum(axis=1).max() <= 1:
         return entropy(n.sum(axis=0), level=level)
     shares = n.sum(axis=0) / n.sum()
-    totals = _surprise_totals(n)
+    totals = surprise_totals(n)
     effective = _effective_size(totals, n, float(varentropy(shares)))
-    radius = fixed_radius(shares * effective, level=level) * _t_inflation(totals, level)
+    radius = fixed_radius(shares * effective, level=level) * t_inflation(totals, level)
     ends = likelihood_interval(shares * effective, radius)
     method = "cluster Miller-Madow; likelihood on effective n, prompts like these"
-    return _nats(_pooled_value(n), float(ends.low[0]), float(ends.high[0]), n, level=level, method=method)
+    return _nats(pooled_value(n), float(ends.low[0]), float(ends.high[0]), n, level=level, method=method)
 
 
 def between_prompts(counts: ArrayLike, *, level: float = 0.95, estimator: Estimator | None = None) -> Estimate:
@@ -118,17 +118,17 @@ def between_prompts(counts: ArrayLike, *, level: float = 0.95, estimator: Estima
     Student's correction. Never below 0. The estimator is that of `within_entropy`, so that a bias of a within is
     found, with the other sign, here.
     """
-    n = _filled(counts)
-    if problem := _within_problem(n) or (_ONE_PROMPT if len(n) < 2 else None):
+    n = filled(counts)
+    if problem := within_problem(n) or (ONE_PROMPT if len(n) < 2 else None):
         return Estimate.undefined(problem, level=level, unit="nats", n=_size(n))
-    values, title = _prompt_entropies(n, estimator)
+    values, title = prompt_entropies(n, estimator)
     sizes = n.sum(axis=1)
     within = float(values @ sizes / sizes.sum())
-    value = max(_pooled_value(n) - within, 0.0)
-    single, _ = _prompt_entropies(n, jackknife)
-    totals = _surprise_totals(n) - sizes * (single - float(single @ sizes / sizes.sum()))
+    value = max(pooled_value(n) - within, 0.0)
+    single, _ = prompt_entropies(n, jackknife)
+    totals = surprise_totals(n) - sizes * (single - float(single @ sizes / sizes.sum()))
     variance = _cluster_variance(totals, n) + _variance_without_difference(n)
-    radius = fixed_radius(n.sum(axis=0), level=level) * _t_inflation(totals, level)
+    radius = fixed_radius(n.sum(axis=0), level=level) * t_inflation(totals, level)
     margin = float(np.sqrt(2 * radius * variance))
     everyone_agrees = (n.sum(axis=0) > 0).sum() == 1
     high = pooled_entropy(n, level=level).high if everyone_agrees else value + margin
@@ -143,7 +143,7 @@ def aligned_share(counts: ArrayLike, aligned: ArrayLike, *, level: float = 0.95)
     number of responses, less where few prompts differ from the rest; where every response or none is aligned, that
     number is J.
     """
-    n = _filled(counts)
+    n = filled(counts)
     mask = np.asarray(aligned, dtype=bool)
     if len(n) == 0:
         return Estimate.undefined(_NOTHING, level=level, unit="share", n=0)
@@ -164,14 +164,14 @@ def sampling_variance(counts: ArrayLike) -> float:
     is 0 and the second order, (K - 1) / 2n^2, stands for it. From 30 prompts on it is at least the mixture's
     posterior V / n_j, which is the larger where all prompts are undecided and too small elsewhere (85 % coverage).
     """
-    n = _filled(counts)
+    n = filled(counts)
     smoothed = _smoothed_variance(n)
     return max(smoothed, learnt_variance(n)) if len(n) >= LEAST_PROMPTS_FOR_MIXTURE else smoothed
 
 
 def learnt_variance(counts: ArrayLike) -> float:
     """Sum V_j / n_j / J^2, nats squared, with the mixture's posterior mean of each V_j."""
-    n = _filled(counts)
+    n = filled(counts)
     return float((fit_mixture(n).expected_varentropy(n) / n.sum(axis=1)).sum() / len(n) ** 2)
 
 
@@ -230,7 +230,7 @@ def _redraw_variance(
     return float(means.var(ddof=1))
 
 
-def _filled(counts: ArrayLike) -> Floats:
+def filled(counts: ArrayLike) -> Floats:
     """The rows that have a response, as floats. Raises ValueError where counts are not (J, K)."""
     n = np.asarray(counts, dtype=np.float64)
     if n.ndim != 2:
@@ -242,14 +242,14 @@ def _size(n: Floats) -> int:
     return int(n.sum())
 
 
-def _within_problem(n: Floats) -> str | None:
+def within_problem(n: Floats) -> str | None:
     """Why within-prompt S cannot be known, if it cannot."""
     if len(n) == 0:
         return _NOTHING
     return None if n.sum(axis=1).max() > 1 else _ONE_EACH
 
 
-def _prompt_entropies(n: Floats, estimator: Estimator | None) -> tuple[Floats, str]:
+def prompt_entropies(n: Floats, estimator: Estimator | None) -> tuple[Floats, str]:
     """S of each prompt (J,), nats, and the name of the method; a lone response is given the mean of the others."""
     if estimator is None and len(n) >= LEAST_PROMPTS_FOR_MIXTURE:
         return fit_mixture(n).expected_entropy(n), "empirical-Bayes Dirichlet mixture"
@@ -273,7 +273,7 @@ def _variance_without_difference(n: Floats) -> float:
     return float((len(n) - 1) * (seen - 1) / (2 * n.sum() ** 2))
 
 
-def _t_inflation(totals: Floats, level: float) -> float:
+def t_inflation(totals: Floats, level: float) -> float:
     """Squared ratio of the Student-t to the normal quantile, for a variance estimated from prompt totals.
 
     The degrees of freedom follow Satterthwaite: 2J / (kurtosis - 1), so a variance that rests on a few prompts
@@ -313,17 +313,17 @@ def _cautious_size(totals: Floats, n: Floats, unit_variance: float) -> float:
         return effective
     odd = float(squares.sum() ** 2 / (squares**2).sum())
     worst = min(float(sizes.sum() ** 2 / (sizes**2).sum()), effective)
-    return (odd + _ODD_PROMPTS) / (odd / effective + _ODD_PROMPTS / worst)
+    return (odd + ODD_PROMPTS) / (odd / effective + ODD_PROMPTS / worst)
 
 
-def _surprise_totals(n: Floats) -> Floats:
+def surprise_totals(n: Floats) -> Floats:
     """Each prompt's part (J,) in the linearised pooled S: sum n_ji (-ln p_i - S)."""
     shares = n.sum(axis=0) / n.sum()
     surprise = -np.log(np.where(shares > 0, shares, 1.0))
     return np.asarray(n @ surprise - n.sum(axis=1) * entropy_of(shares))
 
 
-def _pooled_value(n: Floats) -> float:
+def pooled_value(n: Floats) -> float:
     """Plug-in pooled S plus half of sum Var(p_i) / p_i with variances over prompts, nats."""
     shares = n.sum(axis=0) / n.sum()
     seen = shares > 0
@@ -341,7 +341,7 @@ def _share(hits: Floats, n: Floats, *, level: float) -> Estimate:
     if len(n) > 1 and sizes.max() > 1:
         totals = hits - sizes * share
         effective = _cautious_size(totals, n, share * (1 - share))
-        inflation = _t_inflation(totals, level)
+        inflation = t_inflation(totals, level)
     z2 = float(norm.ppf((1 + level) / 2)) ** 2 * inflation
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     margin = np.sqrt(z2 * share * (1 - share) / effective + (z2 / (2 * effective)) ** 2) / (1 + z2 / effective)

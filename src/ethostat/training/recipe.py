@@ -82,8 +82,9 @@ class Recipe:
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0, of a run of so many.
 
-        >>> [round(Recipe(learning_rate=1, warm_up=0.4).rate(step, 5), 2) for step in range(5)]
-        [0.5, 1.0, 1.0, 0.67, 0.33]
+        >>> recipe = Recipe(learning_rate=1, warm_up=0.4)
+        >>> print(*(round(recipe.rate(step, 5), 2) for step in range(5)))
+        0.5 1.0 1.0 0.67 0.33
         """
         rising = round(self.warm_up * steps)
         share = (step + 1) / rising if step < rising else (steps - step) / max(steps - rising, 1)

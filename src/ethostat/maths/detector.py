@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 class Reading(NamedTuple):
-    """What a detector says after an update: its evidence, the threshold that evidence is held against, whether it alarms.
+    """What a detector says after an update: its evidence, the threshold that is held against it, whether it alarms.
 
     The unit is the detector's own: nats of log evidence for e-detectors, CUSUM and GLR, nats of S for rules on entropy.
     """

@@ -83,7 +83,7 @@ def same_profile_p_value(
     *,
     draws: int = 2000,
 ) -> float:
-    """p-value of two profiles of counts (K,) being drawn from one law: G test, exact by drawing tables of these margins.
+    """p-value of two profiles of counts (K,) being drawn from one law: G test, by drawing tables of these margins.
 
     Hold a learning detector's `baseline.counts` against what it `learned` now and then: drift that is too slow for the
     evidence shows here. Source: Agresti 2013, Categorical Data Analysis, 3.5; Phipson and Smyth 2010 (the 1 added).

@@ -22,7 +22,7 @@ from ethostat.maths.evidence.promise import RunLength
 Whole = NDArray[np.int64]
 Single = ProfileDetector | DirectedDetector
 
-_BLOCK = 128  # streams whose wealth stays in the processor's cache while their events are taken
+_BLOCK = 256  # streams whose wealth stays in the processor's cache while their events are taken
 
 
 class Readings(NamedTuple):
@@ -81,10 +81,12 @@ class Streams:
         if which.min() < 0 or which.max() >= len(self) or said.min() < 0 or said.max() >= self.goals:
             raise ValueError(f"streams must be 0 to {len(self) - 1} and labels 0 to {self.goals - 1}")
         totals = np.empty(which.size)
-        order = np.argsort(which, kind="stable")
-        ids, first, counts = np.unique(which[order], return_index=True, return_counts=True)
-        busiest = np.argsort(-counts, kind="stable")
-        ids, first, counts = ids[busiest], first[busiest], counts[busiest]
+        # Numbers of 16 bits are sorted by radix, several times as fast.
+        order = np.argsort(which.astype(np.uint16) if len(self) <= 1 << 16 else which, kind="stable")
+        counts = np.bincount(which, minlength=len(self))
+        first = np.cumsum(counts) - counts
+        ids = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+        first, counts = first[ids], counts[ids]
         for at in range(0, len(ids), _BLOCK):
             part = slice(at, at + _BLOCK)
             turns = _turns(first[part], counts[part], order)

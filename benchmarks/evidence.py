@@ -346,6 +346,40 @@ def many(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     )
 
 
+def drift(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """S creeps up by .013 nats in 100 responses."""
+    runs, before = 100 if quick else 500, spread(0.15, COMPLIANT)
+    creeping = [labels_of(rng, spread(0.15 + 0.013 * (block + 0.5), COMPLIANT), runs, 100) for block in range(40)]
+    labels = np.concatenate([labels_of(rng, before, runs, QUIET), *creeping], axis=1)
+    found = detection(alarms_on(default(before), labels), change=QUIET, horizon=labels.shape[1])
+    value, error = found.delay.value, found.delay.half_width / 1.96
+    yield line("drift of .013 nats in 100: responses until found", value, "<= 900", met=value <= 900, error=error)
+
+
+def cycles(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """Cycles of 126 responses, a reference of 378: refusals rise after ten; 1 % for a lifetime of 2,000 cycles."""
+    size, runs, quiet_runs = 126, 40 if quick else 300, 10 if quick else 100
+    promise = Lifetime(0.01, horizon=2000 * size)
+
+    def found(after: np.ndarray, cycles_after: int, count: int) -> np.ndarray:
+        references = rng.multinomial(3 * size, CAREFUL, count)
+        template = ProfileDetector(portfolio_for(CAREFUL, FLAGS), Learned((0, 0, 0, 0, 0), np.inf), promise)
+        streams, places = Streams(template, count), np.full(count, np.inf)
+        streams.learned = references.astype(np.float64)
+        for cycle in range(-10, cycles_after):
+            labels = labels_of(rng, CAREFUL if cycle < 0 else after, count, size)
+            fired = streams.update(np.repeat(np.arange(count), size), labels.ravel()).alarm.reshape(labels.shape)
+            places = np.where(np.isinf(places) & fired.any(axis=1), cycle + 1, places)
+        return places
+
+    more, less = found(moved(CAREFUL, 0, 2, 0.10), 40, runs), found(moved(CAREFUL, 0, 2, 0.05), 100, runs)
+    middle, share = float(np.median(more)), float((less <= 100).mean())
+    yield line("refusals + 10 points: median cycles until found", middle, "<= 5", met=middle <= 5)
+    yield line("refusals + 5 points: share found within 100 cycles", share, ">= .80", met=share >= 0.8)
+    quiet = float(np.isfinite(found(CAREFUL, 1990, quiet_runs)).mean())
+    yield line("nothing changed: share alarmed in 2,000 cycles", quiet, "<= .01", met=quiet <= 0.01 + 0.1 * quick)
+
+
 def since(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """The estimated time of change: how often its 95 % interval holds the truth, and how wide it is."""
     runs = 60 if quick else 400
@@ -413,4 +447,17 @@ def _per_second(work: Callable[[], object], events: int) -> float:
 
 
 if __name__ == "__main__":
-    run(__doc__, delays, run_lengths, sessions, classified, paper, many, since, throughput, seed=20_261_125)
+    run(
+        __doc__,
+        delays,
+        drift,
+        run_lengths,
+        sessions,
+        classified,
+        cycles,
+        paper,
+        many,
+        since,
+        throughput,
+        seed=20_261_125,
+    )

@@ -424,8 +424,6 @@ def test_since_when_by_hand() -> None:
     assert (found.value, found.unit, found.n) == (20, "responses", 30)
     assert found.low <= 20 <= found.high
     assert not change_point(detector, []).is_defined
-    assert detector.profile_now()[1] > 0.5
-    assert known().profile_now() == pytest.approx(SHARES)
 
 
 def test_stakes_and_factors_of_five_goals() -> None:

@@ -74,14 +74,6 @@ class ProfileDetector(EDetector):
         self._learn_label(label)
         return self.reading
 
-    def profile_now(self) -> Floats:
-        """The profile (K,) that the evidence points to: the alternatives, weighted by what their bets are worth."""
-        shares = self.shares
-        total = self.wealth.sum()
-        if total == 0:
-            return shares
-        return np.asarray(shares * (self.portfolio.table(shares) @ (self.wealth / total)))
-
     def reset(self) -> None:
         """Forget all evidence, and what was learned since the baseline, unless learning had stopped."""
         super().reset()

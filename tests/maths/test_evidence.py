@@ -63,6 +63,7 @@ MAKERS = {
     "known": known,
     "learning": learning,
     "soon frozen": lambda promise=None: learning(freeze_at=150, promise=promise),
+    "never frozen": lambda promise=None: learning(freeze_at=None, promise=promise),
     "directed": directed,
 }
 PROMISES = [RunLength(1000), Lifetime(0.05), Lifetime(0.05, horizon=40)]
@@ -217,6 +218,25 @@ def test_many_streams_are_as_many_detectors(make, promise, rng: np.random.Genera
     for stream, single in enumerate(singles):
         assert np.array_equal(streams.wealth[stream], single.wealth)
         assert streams.totals[stream] == single.total
+        assert streams.detector(stream).to_dict() == single.to_dict()
+
+
+@every_promise
+@every_kind
+def test_many_soft_streams_are_as_many_detectors(make, promise, rng: np.random.Generator) -> None:
+    """The same for probabilities, sure and unsure, after labels: to the last bit."""
+    streams, singles = Streams(make(promise=promise), 8), [make(promise=promise) for _ in range(8)]
+    first = rng.choice(5, size=50, p=CHANGED)
+    streams.update(np.arange(50) % 8, first)
+    for event, label in enumerate(first.tolist()):
+        singles[event % 8].update(label)
+    which, rows = rng.integers(0, 8, 600), rng.dirichlet(np.full(5, 0.1), size=600)
+    rows[::7] = np.eye(5)[rng.integers(0, 5, len(rows[::7]))]
+    readings = streams.update_soft(which, rows)
+    alone = [singles[stream].update_soft(row) for stream, row in zip(which, rows, strict=True)]
+
+    assert readings.alarm.tolist() == [reading.alarm for reading in alone]
+    for stream, single in enumerate(singles):
         assert streams.detector(stream).to_dict() == single.to_dict()
 
 
@@ -550,8 +570,10 @@ def test_counts_of_a_step_come_in_an_order_of_their_own(rng: np.random.Generator
         (lambda: portfolio_for((1, 2, 3), (False, True)), "do not fit"),
         (lambda: ProfileDetector(THREE, Known((0.5, 0.5))), "do not fit"),
         (lambda: Streams(known(), 2).update([2], [0]), "streams must be 0 to 1"),
-        (lambda: Streams(known(), 2).update([0], [7]), "labels 0 to 4"),
+        (lambda: Streams(known(), 2).update([0], [7]), "labels must be 0 to 4"),
         (lambda: Streams(known(), 2).update([0, 1], [0]), "each event"),
+        (lambda: Streams(known(), 2).update_soft([0], [[0.5, 0.1, 0.1, 0.1, 0.1]]), "sum to 1"),
+        (lambda: Streams(known(), 2).update_soft([0], [[0.5, 0.5]]), "must be"),
         (lambda: e_benjamini_hochberg([1.0], rate=0), "rate"),
         (lambda: session_bound([1.5]), "between 0 and 1"),
         (lambda: same_profile_p_value((1, 2), (0, 0), np.random.default_rng(0)), "neither empty"),

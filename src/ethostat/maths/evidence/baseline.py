@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,17 +38,23 @@ class Known:
 class Learned:
     """Counts (K,) of labels that are taken as normal; the stream adds its own until there are `freeze_at` in all.
 
-    All counts may be 0: then the stream alone teaches. Baselines add up.
+    All counts may be 0: then the stream alone teaches. With `freeze_at` None it teaches for ever: the promise then
+    stays a theorem, and slow drift is taken in. Baselines add up. A session counts as one label.
     """
 
     counts: tuple[float, ...]
-    freeze_at: float = FREEZE_AT
+    freeze_at: float | None = FREEZE_AT
 
     def __post_init__(self) -> None:
-        if len(self.counts) < 2 or not all(0 <= count < np.inf for count in self.counts):
+        if len(self.counts) < 2 or not all(0 <= count < math.inf for count in self.counts):
             raise ValueError(f"a baseline needs 2 or more counts, none below 0; got {self.counts}")
         if any(count != round(count) for count in self.counts) and sum(self.counts) <= 1 + 1e-6:
             raise ValueError(f"a baseline is learned from counts, not from shares; got {self.counts}")
+
+    @property
+    def most(self) -> float:
+        """Labels after which learning stops."""
+        return math.inf if self.freeze_at is None else self.freeze_at
 
     def __add__(self, other: Learned) -> Learned:
         return Learned(tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)), self.freeze_at)

@@ -61,12 +61,16 @@ class DirectedDetector(EDetector):
         return detector
 
     def _factors(self, row: Floats) -> Floats:
-        share = 0.0
-        for part, flag in zip(row.tolist(), self.flagged, strict=True):
-            share += part * flag
-        return self._of_share(min(share, 1.0))
+        return self.of_shares(row)
 
-    def _of_share(self, share: float) -> Floats:
+    def of_shares(self, rows: Floats) -> Floats:
+        """The factors (5,) or (n, 5) of probabilities (K,) or (n, K)."""
+        share = rows[..., 0, None] * self._flags[0]
+        for goal in range(1, self.goals):
+            share = share + rows[..., goal, None] * self._flags[goal]
+        return self._of_share(np.minimum(share, 1.0))
+
+    def _of_share(self, share: float | Floats) -> Floats:
         return np.asarray(SIZES * share / self.bound + (1 - SIZES))
 
 

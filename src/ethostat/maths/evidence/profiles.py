@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -102,12 +103,7 @@ class ProfileDetector(EDetector):
         return detector
 
     def _factors(self, row: Floats) -> Floats:
-        table = self._table or self.portfolio.table(self.shares)
-        # Goal by goal, so that a one-hot row gives the factors of its label to the last bit.
-        factors = table[0] * row[0]
-        for goal in range(1, self.goals):
-            factors = factors + table[goal] * row[goal]
-        return np.asarray(factors)
+        return mixed(self._table or tuple(self.portfolio.table(self.shares)), row)
 
     def _learn(self, row: Floats) -> None:
         if self.is_learning:
@@ -130,7 +126,7 @@ class ProfileDetector(EDetector):
     def _stop_learning_in_time(self) -> None:
         assert isinstance(self.baseline, Learned)  # noqa: S101
         assert self._learned is not None  # noqa: S101
-        if np.add.reduce(self._learned) >= self.baseline.freeze_at:
+        if np.add.reduce(self._learned) >= self.baseline.most:
             self._table = _table(self.portfolio, tuple(predictive(self._learned).tolist()))
 
     def _check_mergeable(self, other: Self) -> None:
@@ -138,6 +134,17 @@ class ProfileDetector(EDetector):
             raise ValueError(
                 "detectors merge where their baselines are equal and no longer learn; merge e-values instead"
             )
+
+
+def mixed(factors: Sequence[Floats], rows: Floats) -> Floats:
+    """Factors (G,) or (n, G) of each goal, weighted by probabilities (K,) or (n, K).
+
+    Goal by goal, so that a one-hot row gives the factors of its label, and one row what many give, to the last bit.
+    """
+    out = factors[0] * rows[..., 0, None]
+    for goal in range(1, rows.shape[-1]):
+        out += factors[goal] * rows[..., goal, None]
+    return np.asarray(out)
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from ethostat.maths.detector import Floats
 from ethostat.maths.evidence.baseline import Learned, predictive
 from ethostat.maths.evidence.directed import DirectedDetector
 from ethostat.maths.evidence.edetector import MOST_WEALTH
-from ethostat.maths.evidence.profiles import ProfileDetector
+from ethostat.maths.evidence.profiles import ProfileDetector, mixed
 from ethostat.maths.evidence.promise import RunLength
 
 Whole = NDArray[np.int64]
@@ -73,13 +73,28 @@ class Streams:
 
         Raises ValueError for a stream or a label that there is not; nothing was updated then.
         """
-        which, said = np.asarray(streams, dtype=np.int64), np.asarray(labels, dtype=np.int64)
-        if which.shape != said.shape or which.ndim != 1:
-            raise ValueError(f"each event needs a stream and a label, got shapes {which.shape} and {said.shape}")
+        said = np.asarray(labels, dtype=np.int64)
+        if said.ndim != 1 or (said.size and not 0 <= said.min() <= said.max() < self.goals):
+            raise ValueError(f"labels must be 0 to {self.goals - 1}, one for each event")
+        return self._take(streams, said)
+
+    def update_soft(self, streams: ArrayLike, probabilities: ArrayLike) -> Readings:
+        """One response of each event with the probabilities (n, K) of its goals; else as `update`."""
+        rows = np.asarray(probabilities, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.goals:
+            raise ValueError(f"probabilities must be (n, {self.goals}), got {rows.shape}")
+        if not ((rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) <= 1e-6).all()):
+            raise ValueError("probabilities must be at least 0 and sum to 1 in each row")
+        return self._take(streams, rows)
+
+    def _take(self, streams: ArrayLike, said: Whole | Floats) -> Readings:
+        which = np.asarray(streams, dtype=np.int64)
+        if which.shape != said.shape[:1]:
+            raise ValueError(f"each event needs a stream and a verdict, got {which.shape} and {said.shape}")
         if which.size == 0:
             return Readings(np.zeros(0), np.zeros(0, dtype=bool))
-        if which.min() < 0 or which.max() >= len(self) or said.min() < 0 or said.max() >= self.goals:
-            raise ValueError(f"streams must be 0 to {len(self) - 1} and labels 0 to {self.goals - 1}")
+        if which.min() < 0 or which.max() >= len(self):
+            raise ValueError(f"streams must be 0 to {len(self) - 1}, got {which.min()} to {which.max()}")
         totals = np.empty(which.size)
         # Numbers of 16 bits are sorted by radix, several times as fast.
         order = np.argsort(which.astype(np.uint16) if len(self) <= 1 << 16 else which, kind="stable")
@@ -95,8 +110,8 @@ class Streams:
         with np.errstate(divide="ignore"):
             return Readings(np.log(totals), totals >= self.template.promise.level)
 
-    def _update_block(self, ids: Whole, turns: Iterable[Whole], said: Whole, totals: Floats) -> None:
-        """Each turn holds one event (n,) of the first n of the streams; its labels are `said`, `totals` is filled."""
+    def _update_block(self, ids: Whole, turns: Iterable[Whole], said: Whole | Floats, totals: Floats) -> None:
+        """Each turn holds one event (n,) of the first n of the streams; its verdict is `said`, `totals` is filled."""
         wealth, steps, stakes = self.wealth[ids], self.steps[ids], self.template.stakes
         learned = self.learned[ids] if self.learned is not None else np.empty((len(ids), 0))
         factors = np.empty_like(wealth)
@@ -104,11 +119,13 @@ class Streams:
         last = np.empty(len(ids))
         for events in turns:
             n = len(events)
-            labels, mine, used = said[events], wealth[:n], factors[:n]
-            if self._fixed is not None:
-                np.take(self._fixed, labels, axis=0, out=used, mode="clip")
+            verdicts, mine, used = said[events], wealth[:n], factors[:n]
+            if verdicts.ndim == 2:
+                used[...] = self._soft_factors(np.asarray(verdicts, dtype=np.float64), learned[:n])
+            elif self._fixed is not None:
+                np.take(self._fixed, verdicts, axis=0, out=used, mode="clip")
             else:
-                used[...] = self._learning_factors(labels, learned[:n])
+                used[...] = self._learning_factors(np.asarray(verdicts, dtype=np.int64), learned[:n])
             mine += stakes if is_run_length else stakes * promise.starts(steps[:n])[:, None]
             mine *= used
             steps[:n] += 1
@@ -129,8 +146,23 @@ class Streams:
         assert isinstance(self.template.baseline, Learned)  # noqa: S101
         shares, rows = predictive(learned), np.arange(len(labels))
         factors = self.template.portfolio.factors(labels, shares[rows, labels][:, None], shares)
-        learned[rows, labels] += learned.sum(axis=1) < self.template.baseline.freeze_at
+        learned[rows, labels] += np.add.reduce(learned, axis=1) < self.template.baseline.most
         return factors
+
+    def _soft_factors(self, rows: Floats, learned: Floats) -> Floats:
+        """The factors (n, G) of probabilities (n, K), which `learned` (n, K) takes in as above."""
+        template = self.template
+        if isinstance(template, DirectedDetector):
+            return template.of_shares(rows)
+        if self._fixed is not None:
+            return mixed(list(self._fixed), rows)
+        assert isinstance(template.baseline, Learned)  # noqa: S101
+        shares, every = predictive(learned), np.ones(len(rows), dtype=np.int64)
+        factors = [
+            template.portfolio.factors(goal * every, shares[:, goal, None], shares) for goal in range(self.goals)
+        ]
+        learned += rows * (np.add.reduce(learned, axis=1) < template.baseline.most)[:, None]
+        return mixed(factors, rows)
 
     def detector(self, stream: int) -> Single:
         """A detector of its own in the state of this stream."""

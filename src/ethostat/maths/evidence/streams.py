@@ -119,13 +119,8 @@ class Streams:
         last = np.empty(len(ids))
         for events in turns:
             n = len(events)
-            verdicts, mine, used = said[events], wealth[:n], factors[:n]
-            if verdicts.ndim == 2:
-                used[...] = self._soft_factors(np.asarray(verdicts, dtype=np.float64), learned[:n])
-            elif self._fixed is not None:
-                np.take(self._fixed, verdicts, axis=0, out=used, mode="clip")
-            else:
-                used[...] = self._learning_factors(np.asarray(verdicts, dtype=np.int64), learned[:n])
+            mine, used = wealth[:n], factors[:n]
+            self._set_factors(used, said[events], learned[:n])
             mine += stakes if is_run_length else stakes * promise.starts(steps[:n])[:, None]
             mine *= used
             steps[:n] += 1
@@ -139,6 +134,17 @@ class Streams:
         self.wealth[ids], self.steps[ids], self.totals[ids] = wealth, steps, last
         if self.learned is not None:
             self.learned[ids] = learned
+
+    def _set_factors(self, out: Floats, said: Whole | Floats, learned: Floats) -> None:
+        """The factors (n, G) of verdicts, which `learned` (n, K) takes in where streams still learn."""
+        if said.ndim == 2:
+            out[...] = self._soft_factors(said.astype(np.float64, copy=False), learned)
+            return
+        labels = said.astype(np.int64, copy=False)
+        if self._fixed is not None:
+            np.take(self._fixed, labels, axis=0, out=out, mode="clip")
+        else:
+            out[...] = self._learning_factors(labels, learned)
 
     def _learning_factors(self, labels: Whole, learned: Floats) -> Floats:
         """The factors (n, G) of labels, which `learned` (n, K) takes in unless a stream has stopped learning."""

@@ -118,8 +118,8 @@ class EDetector(Detector):
         """One detector from two that watched different parts of a stream, in the same settings; it watches all of it.
 
         M_a + M_b less the responses of both is a martingale where each response is within the baseline given all before
-        it in either part, so that the run length holds for the whole. Raises ValueError for `Lifetime`, whose weights are spent by time (merge the
-        e-values instead), and for a baseline that is still being learned.
+        it in either part, so that the run length holds for the whole. Raises ValueError for `Lifetime`, whose weights
+        are spent by time (merge the e-values instead), and for a baseline that is still being learned.
         """
         mine, theirs = self.to_dict(), other.to_dict()
         if {**mine, "state": None} != {**theirs, "state": None}:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ethostat.documents import LARGEST
 from ethostat.errors import InvalidTaxonomy
-from ethostat.taxonomies import LARGEST, load_taxonomy
+from ethostat.taxonomies import load_taxonomy
 from ethostat.taxonomy import FIVE_GOALS
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "seven-goals.yaml"

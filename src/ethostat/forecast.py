@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ethostat.response import Prompt
+from ethostat.conversation import estimate_messages
+from ethostat.response import Message, Prompt
 
-_CHARACTERS_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 4
 _PRICED_TOKENS = 1000  # few: some price lists charge more a token for very long requests
 
 
@@ -87,15 +86,10 @@ def forecast(
 
 def estimate_tokens(prompt: Prompt, *, system: str | None = None) -> int:
     """Tokens of a prompt, estimated: a token for four characters, and four a message for its frame."""
-    contents = [message.content for message in prompt.messages]
-    if system is not None and all(message.role != "system" for message in prompt.messages):
-        contents.append(system)
-    return sum(estimate_length(content) + _TOKENS_PER_MESSAGE for content in contents)
-
-
-def estimate_length(text: str) -> int:
-    """Tokens of a text, estimated: one for four characters."""
-    return -(-len(text) // _CHARACTERS_PER_TOKEN)
+    messages = list(prompt.messages)
+    if system is not None and all(message.role != "system" for message in messages):
+        messages.append(Message("system", system))
+    return estimate_messages(messages)
 
 
 def find_price(model: str, *, url: str | None = None) -> Price | str:

@@ -11,11 +11,23 @@ import asyncio
 import hashlib
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
+from ethostat.conversation import estimate_length
 from ethostat.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -25,7 +37,7 @@ from ethostat.errors import (
     ModelError,
     ModelNotFound,
 )
-from ethostat.forecast import Price, estimate_length, estimate_tokens
+from ethostat.forecast import Price, estimate_tokens
 from ethostat.models.base import Decoding, Model
 from ethostat.response import Failure, Prompt, PromptSet, Response
 
@@ -216,12 +228,63 @@ async def sample(
     return sampling.progress()
 
 
+Chain = Generator[Prompt, list[Response], None]
+"""Prompts of which each may depend on the answers to the one before.
+
+It yields a prompt whose id is one of the plan's, and is sent the answers that came to it, the kept ones left out.
+"""
+
+
+async def sample_chains(
+    model: Model,
+    plan: Plan,
+    keeper: Keeper,
+    chains: Sequence[Chain],
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    price: Price | None = None,
+    budget: Budget | None = None,
+) -> Progress:
+    """As `sample`, with prompts that come in chains; chains go on side by side, each a prompt at a time.
+
+    What did not come is tried once more before a chain goes on. Raises what `sample` does.
+    """
+    sampling = _Sampling(model, plan, keeper, on_progress, budget, budget.price if budget else price)
+    try:
+        sampling.report(always=True)
+        await sampling.follow(chains)
+    finally:
+        await keeper.flush()
+    sampling.report(always=True)
+    return sampling.progress()
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One request of the work list: some indices of one prompt."""
+    """One request of the work list: some indices of one prompt. What comes is noted in `heard`."""
 
     prompt: Prompt
     indices: Sequence[int]
+    heard: list[Response] = field(default_factory=list)
+
+
+async def _together(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do it all side by side; the first error cancels the rest and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+
+
+def _sent(chain: Chain, heard: list[Response]) -> Prompt | None:
+    """The next prompt of the chain; None at its end."""
+    try:
+        return chain.send(heard)
+    except StopIteration:
+        return None
 
 
 def _calls(plan: Plan, missing: Mapping[str, Sequence[int]]) -> Iterator[_Call]:
@@ -266,26 +329,40 @@ class _Sampling:
 
     def missing(self) -> dict[str, list[int]]:
         """What is still to be asked for; a prompt that is too long for the model is not asked again."""
-        return {
-            prompt.id: [
-                index
-                for index in range(self.plan.wanted(prompt))
-                if index not in self.kept.get(prompt.id, ())
-                and self.failed.get((prompt.id, index)) is not ContextOverflow
-            ]
-            for prompt in self.plan.prompts
-        }
+        return {prompt.id: self._missing(prompt) for prompt in self.plan.prompts}
+
+    def _missing(self, prompt: Prompt) -> list[int]:
+        kept = self.kept.get(prompt.id, ())
+        return [
+            index
+            for index in range(self.plan.wanted(prompt))
+            if index not in kept and self.failed.get((prompt.id, index)) is not ContextOverflow
+        ]
 
     async def ask(self, calls: list[_Call]) -> None:
         """Make the calls, up to 64 at once; the first error that stops the sampling stops them all."""
         waiting = iter(calls)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(_CALLS_OPEN, len(calls))):
-                    group.create_task(self._work(waiting))
-        except ExceptionGroup as errors:
-            first = errors.exceptions[0]
-            raise first from first.__cause__
+        await _together(self._work(waiting) for _ in range(min(_CALLS_OPEN, len(calls))))
+
+    async def follow(self, chains: Sequence[Chain]) -> None:
+        """Go along the chains, up to 64 at once."""
+        waiting = iter(chains)
+        await _together(self._go_along(waiting) for _ in range(min(_CALLS_OPEN, len(chains))))
+
+    async def _go_along(self, chains: Iterator[Chain]) -> None:
+        for chain in chains:
+            prompt = next(chain, None)
+            while prompt is not None:
+                prompt = _sent(chain, await self._answers(prompt))
+
+    async def _answers(self, prompt: Prompt) -> list[Response]:
+        """Ask for what is missing of a prompt, twice where it does not come at once."""
+        heard: list[Response] = []
+        for _ in range(2):
+            if missing := self._missing(prompt):
+                starts = range(0, len(missing), _RESPONSES_PER_CALL)
+                await self.ask([_Call(prompt, missing[n : n + _RESPONSES_PER_CALL], heard) for n in starts])
+        return heard
 
     async def _work(self, calls: Iterator[_Call]) -> None:
         for call in calls:
@@ -319,6 +396,7 @@ class _Sampling:
             async for answer in answers:
                 response = replace(answer, prompt=call.prompt, index=call.indices[answer.index])
                 arrived.add(response.index)
+                call.heard.append(response)
                 safe.append(self.keeper.add(response))
                 self._count(response)
                 self.report()

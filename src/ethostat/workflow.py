@@ -29,7 +29,7 @@ from ethostat.models.base import Decoding, Model
 from ethostat.provenance import classifier_identity, installed_versions, provenance_of
 from ethostat.response import PromptSet, Response, Verdict
 from ethostat.sampling import Budget, Plan, Progress, sample
-from ethostat.store import Run, RunKeeper, RunSetup, Store, opened, transcript_row
+from ethostat.store import CONVERSATION, Run, RunKeeper, RunSetup, Store, opened, transcript_row
 from ethostat.summary import Counts, count_goals, summarise
 from ethostat.taxonomy import Taxonomy
 
@@ -116,7 +116,7 @@ def measure(
             classifier=classifier_identity(classifier).to_dict(),
             versions=installed_versions(),
         )
-        return _off_the_loop(partial(work, kept, setup, decoding))
+        return off_the_loop(partial(work, kept, setup, decoding))
 
 
 def classify_run(store: Store, run: Run, classifier: Classifier) -> int:
@@ -239,11 +239,11 @@ def forecast_run(
         max_tokens=decoding.max_tokens,
         system=decoding.system,
         price=price_of(model),
-        rates=None if store is None else _rates(store, model),
+        rates=None if store is None else rates_of(store, model),
     )
 
 
-def _rates(store: Store, model: Model) -> Rates | None:
+def rates_of(store: Store, model: Model) -> Rates | None:
     """How fast and how long this model answered last time."""
     for run in store.runs(limit=200):
         if run.finished is None or run.identity != model.identity:
@@ -268,7 +268,7 @@ def _measure(
     estimator: Estimator | None,
     rules: Rules,
 ) -> Measurement:
-    run = _begin(store, setup, rules)
+    run = begin(store, setup, rules)
     plan = Plan(setup.prompts, decoding, samples, run.seed or 0)
     try:
         with asyncio.Runner() as runner:
@@ -288,8 +288,8 @@ def _measure(
     return _conclude(store, run, measurement)
 
 
-def _begin(store: Store, setup: RunSetup, rules: Rules) -> Run:
-    """The unfinished run that this call would repeat, else a new one."""
+def begin(store: Store, setup: RunSetup, rules: Rules) -> Run:
+    """The unfinished run that this call would repeat, held by this process; else a new one."""
     found = None if rules.fresh else store.unfinished_run(setup.fingerprint)
     if found is None:
         return store.start_run(setup)
@@ -359,6 +359,11 @@ def _missing(store: Store, run: Run) -> int:
 def _notes(store: Store, run: Run) -> tuple[str, ...]:
     """What a reader of the numbers has to know."""
     tally, notes = store.tally(run.id), []
+    if CONVERSATION in run.decoding:
+        notes.append(
+            "these are turns of conversations, which do not vary independently: intervals for prompts like these are "
+            "too narrow; `ethostat trajectory` takes whole conversations as the unit"
+        )
     if tally.reused:
         notes.append(f"{tally.reused} of {tally.responses} responses were taken from earlier runs")
     if tally.failures:
@@ -370,13 +375,7 @@ def _notes(store: Store, run: Run) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _declined(count: int, classifier: Classifier) -> tuple[str, ...]:
-    if not count:
-        return ()
-    return (f"{count} responses are in no figure, since {classifier.name} gave no readable verdict on them",)
-
-
-def _off_the_loop(work: Callable[[], _T]) -> _T:
+def off_the_loop(work: Callable[[], _T]) -> _T:
     """Do it here, or on a thread of its own where this thread already runs an event loop (a notebook)."""
     try:
         asyncio.get_running_loop()

@@ -10,10 +10,11 @@ from ethostat.store.export import export, transcript_row
 from ethostat.store.keeping import RunKeeper
 from ethostat.store.labels import Act, Choice, ChosenRow, Standing, Voice, after
 from ethostat.store.opening import default_path, opened
-from ethostat.store.records import Run, RunSetup, Tally, content_hash
+from ethostat.store.records import CONVERSATION, Run, RunSetup, Tally, content_hash
 from ethostat.store.store import Store
 
 __all__ = [
+    "CONVERSATION",
     "Act",
     "Choice",
     "ChosenRow",

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ethostat.conversation import split_id
 from ethostat.errors import InvalidInput, StoreError
 from ethostat.response import Response, Verdict
-from ethostat.store.records import Run
+from ethostat.store.records import CONVERSATION, Run
 from ethostat.store.store import Store
 
 _ROWS_PER_GROUP = 5000
@@ -47,10 +48,13 @@ def export(store: Store, run_id: str, path: Path, *, classifier_hash: str | None
 def transcript_row(run: Run, response: Response, verdict: Verdict | None) -> dict[str, Any]:
     """A stored response as a row that `read_transcripts` reads; None where a field has no value."""
     prompt = response.prompt
+    replicate, step = split_id(prompt.id) if CONVERSATION in run.decoding else (None, None)
     return {
         "id": response.id,
         "run": run.id,
         "prompt_id": prompt.id,
+        "replicate": replicate,
+        "step": step,
         "index": response.index,
         "messages": [asdict(message) for message in prompt.messages],
         "category": prompt.category,
@@ -93,6 +97,8 @@ _COLUMNS = pa.schema(
         ("id", pa.string()),
         ("run", pa.string()),
         ("prompt_id", pa.string()),
+        ("replicate", pa.string()),
+        ("step", pa.int64()),
         ("index", pa.int32()),
         ("messages", pa.list_(_MESSAGE)),
         ("category", pa.string()),

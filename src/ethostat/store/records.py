@@ -11,6 +11,8 @@ from typing import Any
 from ethostat.response import PromptSet
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
+CONVERSATION = "conversation"
+"""Where the decoding of a run holds the rule of its conversations; absent where prompts do not follow each other."""
 
 
 def content_hash(value: object) -> str:

@@ -16,13 +16,14 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from ethostat.conversation import Conversation, Retelling, split_id, turn_id
 from ethostat.errors import InvalidInput, StoreError
 from ethostat.response import Failure, Label, Message, Prompt, PromptSet, Response, Verdict
 from ethostat.store import tables as t
 from ethostat.store.database import lock_path, open_database, read_url, shown, translated, writing
 from ethostat.store.holding import Holds
 from ethostat.store.labels import WAYS, Act, Choice, ChosenRow, labels_of
-from ethostat.store.records import FAILED, FINISHED, RUNNING, Run, RunSetup, Tally
+from ethostat.store.records import CONVERSATION, FAILED, FINISHED, RUNNING, Run, RunSetup, Tally
 
 _PAGE = 1000
 _BATCH = 500
@@ -41,6 +42,19 @@ class _Frame:
     key: int
     prompts: Mapping[int, Prompt]
     keys: Mapping[str, int]
+    conversation: Conversation | None = None
+
+    def telling(self) -> Callable[[Response], Response]:
+        """What gives a response the prompt that the model was shown: in a conversation, with what came before."""
+        return Retelling(self.conversation) if self.conversation else lambda response: response
+
+    def before(self, prompt_key: int) -> list[int]:
+        """The keys of the turns that a conversation may still remember at this one, the oldest first."""
+        if self.conversation is None:
+            return []
+        replicate, step = split_id(self.prompts[prompt_key].id)
+        steps = range(max(1, step - self.conversation.window.exchanges), step)
+        return [self.keys[turn_id(replicate, n)] for n in steps]
 
     def place(self, prompt_id: str, index: int) -> Place:
         try:
@@ -192,10 +206,14 @@ class Store:
         return found
 
     def responses(self, run_id: str) -> Iterator[Response]:
-        """The responses of a run by prompt and index, read page by page."""
+        """The responses of a run by prompt and index, read page by page.
+
+        Those of a conversation have the prompt that the model was shown: the turn, and before it what was said so far.
+        """
         frame = self._frame(run_id)
+        shown = frame.telling()
         for row in self._pages(frame, _DRAWN):
-            yield _response_from(frame, row)
+            yield shown(_response_from(frame, row))
 
     def tally(self, run_id: str) -> Tally:
         """How many responses and failures a run has."""
@@ -263,8 +281,9 @@ class Store:
     def judged(self, run_id: str, classifier_hash: str | None) -> Iterator[tuple[Response, Verdict | None]]:
         """Every response of the run with its verdict, None where the classifier has not seen it."""
         frame = self._frame(run_id)
+        shown = frame.telling()
         for row in self._pages(frame, _judged(classifier_hash)):
-            response = _response_from(frame, row)
+            response = shown(_response_from(frame, row))
             verdict = None
             if row.goal is not None:
                 chances = tuple(map(float, row.probabilities))
@@ -274,6 +293,9 @@ class Store:
     def unclassified(self, run_id: str, classifier_hash: str) -> Iterator[Response]:
         """The run's responses that the classifier has not seen. Verdicts may be added while this is read."""
         frame = self._frame(run_id)
+        if frame.conversation:  # what was said before a response is in the responses before it, seen or not
+            yield from (response for response, verdict in self.judged(run_id, classifier_hash) if verdict is None)
+            return
         for row in self._pages(frame, _judged(classifier_hash).where(t.verdicts.c.goal.is_(None))):
             yield _response_from(frame, row)
 
@@ -361,10 +383,16 @@ class Store:
     def response(self, run_id: str, prompt_id: str, index: int) -> Response:
         """One response. Raises InvalidInput where it is not stored."""
         frame = self._frame(run_id)
-        rows = self._rows(_DRAWN.where(t.draws.c.run_key == frame.key, _at([frame.place(prompt_id, index)])))
+        place = frame.place(prompt_id, index)
+        rows = self._rows(_DRAWN.where(t.draws.c.run_key == frame.key, _at([place])))
         if not rows:
             raise InvalidInput(f"response {index} to prompt {prompt_id!r} is not stored")
-        return _response_from(frame, rows[0])
+        shown = frame.telling()
+        if before := frame.before(place[0]):
+            said = _DRAWN.where(t.draws.c.run_key == frame.key, t.draws.c.prompt_key.in_(before))
+            for row in self._rows(said.order_by(t.draws.c.prompt_key, t.draws.c.idx)):
+                shown(_response_from(frame, row))
+        return shown(_response_from(frame, rows[0]))
 
     # How it is done
 
@@ -383,13 +411,14 @@ class Store:
 
     def _frame(self, run_id: str) -> _Frame:
         if run_id not in self._frames:
-            found = self._rows(select(t.runs.c.key, t.runs.c.prompts_hash).filter_by(id=run_id))
+            found = self._rows(select(t.runs.c.key, t.runs.c.prompts_hash, t.runs.c.decoding).filter_by(id=run_id))
             if not found:
                 raise InvalidInput(self._no_such_run(run_id))
-            key, prompts_hash = found[0]
+            key, prompts_hash, decoding = found[0]
             prompts = {row.key: _prompt_from(row) for row in self._rows(_prompts_of(prompts_hash))}
             keys = {prompt.id: number for number, prompt in prompts.items()}
-            self._frames[run_id] = _Frame(key, prompts, keys)
+            rule = decoding.get(CONVERSATION)
+            self._frames[run_id] = _Frame(key, prompts, keys, rule and Conversation.from_dict(rule))
         return self._frames[run_id]
 
     def _hold(self, run_id: str) -> None:

@@ -1,0 +1,299 @@
+"""Trajectory: measurements in time, of whichever kind: turns of a conversation, versions of a model, or the clock.
+
+A point holds the profile of one step, whole and by part; parts (conversations, or prompts) are what is followed from
+step to step, and what intervals of rates count as one observation each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from ethostat.errors import InvalidInput, TooLittleEvidence
+from ethostat.maths import panel
+from ethostat.maths.entropy import jackknife
+from ethostat.maths.estimate import Estimate
+from ethostat.maths.profile import Profile
+from ethostat.measurement import Identity, Provenance
+from ethostat.summary import Counts
+from ethostat.taxonomy import Taxonomy
+
+Floats = NDArray[np.float64]
+_ENDS = 4
+_METHOD_PARTS = "last quarter of the steps minus the first; t interval over {n} {parts}"
+_METHOD_ROWS = "last quarter of the steps minus the first; normal interval, responses taken as independent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What happened at one step.
+
+    `step` is its place in time, in the trajectory's steps; `time` (ISO 8601) and `model` stand where they are known.
+    `parts` holds one profile for each of the trajectory's parts, empty where a part has no response here. The
+    estimates are those of a `Measurement`, over parts in place of prompts.
+    """
+
+    step: float
+    profile: Profile
+    parts: tuple[Profile, ...]
+    entropy: Estimate
+    entropy_population: Estimate
+    pooled_entropy: Estimate
+    aligned: Estimate
+    shares: tuple[Estimate, ...]
+    time: str | None = None
+    model: str | None = None
+
+    @property
+    def headline(self) -> Estimate:
+        """The mean S within parts where that is known, else the pooled S."""
+        return self.entropy if self.entropy.is_defined else self.pooled_entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far the share of one goal moved, between the first and the last quarter of the steps."""
+
+    goal: str
+    first: float
+    last: float
+    change: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """S and profile over time.
+
+    `step` says what one step is ("turn", "version", "day", "window of 100 rows"); `part` what a part is
+    ("conversation", "prompt"), and `parts` names them, in the order of each point's profiles.
+    """
+
+    provenance: Provenance
+    goals: tuple[str, ...]
+    aligned: tuple[bool, ...]
+    step: str
+    part: str
+    parts: tuple[str, ...]
+    points: tuple[Point, ...]
+
+    def steps(self) -> Floats:
+        """The places in time, shape (T,)."""
+        return np.array([point.step for point in self.points], dtype=np.float64)
+
+    def counts(self) -> Counts:
+        """Responses by part, step and goal, shape (R, T, K)."""
+        rows = [[part.counts for part in point.parts] for point in self.points]
+        return np.array(rows, dtype=np.int64).transpose(1, 0, 2)
+
+    def entropies(self) -> Floats:
+        """S of each part at each step, nats, shape (R, T); nan where fewer than two responses are there.
+
+        By the jackknife, which is nearly unbiased at small k: a rate of plug-in values is one of their bias too.
+        """
+        counts = self.counts().astype(np.float64)
+        values = np.full(counts.shape[:2], np.nan)
+        known = counts.sum(axis=2) > 1
+        values[known] = jackknife(counts[known])
+        return values
+
+    def moves(self, *, level: float = 0.95) -> tuple[Move, ...]:
+        """Where the mass went: the change of each goal's share from the first to the last quarter of the steps.
+
+        Parts that have responses at both ends count one observation each; with fewer than two, responses do.
+        """
+        first, last = _ends(self.counts())
+        return tuple(_move(goal, first, last, k, part=self.part, level=level) for k, goal in enumerate(self.goals))
+
+    def direction(self) -> str:
+        """Where the mass went, in a sentence."""
+        return describe_moves(self.moves())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the JSON form of a trajectory."""
+        source = self.provenance
+        return {
+            "model": source.model,
+            "step": self.step,
+            "part": self.part,
+            "parts": list(self.parts),
+            "taxonomy": source.taxonomy.to_dict(),
+            "aligned_goals": [goal for goal, aligned in zip(self.goals, self.aligned, strict=True) if aligned],
+            "classifier": source.classifier.to_dict(),
+            "asked": {**source.prompts.to_dict(), "n": source.prompt_count},
+            "samples": source.samples,
+            "temperature": source.temperature,
+            "seed": source.seed,
+            "run": source.run,
+            "started": source.started,
+            "finished": source.finished,
+            "versions": dict(source.versions),
+            "missing": source.missing,
+            "notes": list(source.notes),
+            "direction": self.direction(),
+            "moved": [asdict(move) | {"change": move.change.to_dict()} for move in self.moves()],
+            "goals": list(self.goals),
+            "points": [_point_to_dict(point, self.goals) for point in self.points],
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Trajectory:
+        """The inverse of `to_dict`; what is computed from the points is computed again.
+
+        Raises InvalidInput where a field is missing or of the wrong type.
+        """
+        try:
+            return _from_dict(fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInput(
+                f"this is not a Trajectory: {error!r}; pass what `ethostat trajectory --json` printed"
+            ) from error
+
+
+def point_of(
+    counts: Counts,
+    *,
+    step: float,
+    taxonomy: Taxonomy,
+    time: str | None = None,
+    model: str | None = None,
+    level: float = 0.95,
+) -> Point:
+    """The point that these counts, shape (parts, goals), make. Raises TooLittleEvidence where there are none."""
+    if not counts.sum():
+        raise TooLittleEvidence(f"step {step:g} has no classified response; leave it out")
+    return Point(
+        step=step,
+        profile=Profile.from_array(counts.sum(axis=0)),
+        parts=tuple(Profile.from_array(row) for row in counts),
+        entropy=panel.within_entropy(counts, level=level),
+        entropy_population=panel.within_entropy_population(counts, level=level),
+        pooled_entropy=panel.pooled_entropy(counts, level=level),
+        aligned=panel.aligned_share(counts, taxonomy.aligned, level=level),
+        shares=tuple(panel.goal_shares(counts, level=level)),
+        time=time,
+        model=model,
+    )
+
+
+def describe_moves(moves: Sequence[Move]) -> str:
+    """Where the mass went, in a sentence: the goals whose share changed beyond its interval.
+
+    Intervals are at their own level, one a goal, not corrected for their number.
+    """
+    clear = [move for move in moves if move.change.low > 0 or move.change.high < 0]
+    if not clear:
+        return "no goal's share changed beyond its interval"
+    gains = [move for move in clear if move.change.value > 0]
+    losses = [move for move in clear if move.change.value < 0]
+    parts = []
+    for verb, some in (("went to", gains), ("came from", losses)):
+        if some:
+            named = ", ".join(f"{m.goal} ({m.first:.0%} to {m.last:.0%})" for m in sorted(some, key=_size))
+            parts.append(f"{verb} {named}")
+    return "mass " + "; ".join(parts)
+
+
+def _size(move: Move) -> float:
+    return -abs(move.change.value)
+
+
+def _ends(counts: Counts) -> tuple[Counts, Counts]:
+    """Counts of the first and the last quarter of the steps, each (R, K); at least one step each."""
+    quarter = max(1, counts.shape[1] // _ENDS)
+    return counts[:, :quarter].sum(axis=1), counts[:, -quarter:].sum(axis=1)
+
+
+def _move(goal: str, first: Counts, last: Counts, k: int, *, part: str, level: float) -> Move:
+    n = int(first.sum() + last.sum())
+    begins, ends = _share(first, k), _share(last, k)
+    both = (first.sum(axis=1) > 0) & (last.sum(axis=1) > 0)
+    if both.sum() >= 2:
+        change = _paired_change(first[both], last[both], k, n=n, part=part, level=level)
+    else:
+        change = _row_change(first, last, k, n=n, level=level)
+    return Move(goal, begins, ends, change)
+
+
+def _share(counts: Counts, k: int) -> float:
+    total = int(counts.sum())
+    return float(counts[:, k].sum() / total) if total else math.nan
+
+
+def _paired_change(first: Counts, last: Counts, k: int, *, n: int, part: str, level: float) -> Estimate:
+    change = last[:, k] / last.sum(axis=1) - first[:, k] / first.sum(axis=1)
+    count = len(change)
+    # Where all parts agree the spread is that of one more response in each, so that the interval never collapses.
+    least = 1 / (first.sum(axis=1).mean() * last.sum(axis=1).mean())
+    error = math.sqrt(max(float(change.var(ddof=1)), float(least)) / count)
+    margin = float(t.ppf((1 + level) / 2, count - 1)) * error
+    value = float(change.mean())
+    method = _METHOD_PARTS.format(n=count, parts=f"{part}s")
+    return Estimate(value, max(value - margin, -1.0), min(value + margin, 1.0), level, "share", n, method)
+
+
+def _row_change(first: Counts, last: Counts, k: int, *, n: int, level: float) -> Estimate:
+    totals = int(first.sum()), int(last.sum())
+    if not all(totals):
+        return Estimate.undefined("one end has no response", level=level, unit="share", n=n)
+    shares = [(_share(some, k) * total + 1) / (total + 2) for some, total in zip((first, last), totals, strict=True)]
+    variance = sum(p * (1 - p) / total for p, total in zip(shares, totals, strict=True))
+    margin = float(norm.ppf((1 + level) / 2)) * math.sqrt(variance)
+    value = _share(last, k) - _share(first, k)
+    return Estimate(value, max(value - margin, -1.0), min(value + margin, 1.0), level, "share", n, _METHOD_ROWS)
+
+
+_NUMBERS = ("entropy", "entropy_population", "pooled_entropy", "aligned")
+
+
+def _point_to_dict(point: Point, goals: Sequence[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"step": point.step}
+    fields |= {name: getattr(point, name) for name in ("time", "model") if getattr(point, name) is not None}
+    fields |= {name: getattr(point, name).to_dict() for name in _NUMBERS}
+    fields["profile"] = {
+        goal: {"count": count, "share": share.to_dict()}
+        for goal, count, share in zip(goals, point.profile.counts, point.shares, strict=True)
+    }
+    return fields | {"parts": [list(part.counts) for part in point.parts]}
+
+
+def _point_from_dict(fields: Mapping[str, Any], goals: Sequence[str]) -> Point:
+    return Point(
+        step=float(fields["step"]),
+        profile=Profile(tuple(fields["profile"][goal]["count"] for goal in goals)),
+        parts=tuple(Profile(tuple(counts)) for counts in fields["parts"]),
+        shares=tuple(Estimate.from_dict(fields["profile"][goal]["share"]) for goal in goals),
+        time=fields.get("time"),
+        model=fields.get("model"),
+        **{name: Estimate.from_dict(fields[name]) for name in _NUMBERS},
+    )
+
+
+def _from_dict(fields: Mapping[str, Any]) -> Trajectory:
+    goals, asked = tuple(fields["goals"]), dict(fields["asked"])
+    count = asked.pop("n")
+    provenance = Provenance(
+        model=fields["model"],
+        taxonomy=Identity(**fields["taxonomy"]),
+        classifier=Identity(**fields["classifier"]),
+        prompts=Identity(**asked),
+        prompt_count=count,
+        missing=fields.get("missing", 0),
+        notes=tuple(fields.get("notes", ())),
+        versions=dict(fields.get("versions", {})),
+        **{key: fields.get(key) for key in ("samples", "temperature", "seed", "run", "started", "finished")},
+    )
+    return Trajectory(
+        provenance=provenance,
+        goals=goals,
+        aligned=tuple(goal in fields["aligned_goals"] for goal in goals),
+        step=fields["step"],
+        part=fields["part"],
+        parts=tuple(fields["parts"]),
+        points=tuple(_point_from_dict(point, goals) for point in fields["points"]),
+    )

@@ -4,22 +4,26 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
+    conversation                    what a model is shown of what was said so far
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
-    evaluation, shift               against people; one measurement against another
-    rows                            rows of a file, each with its place
+    evaluation                      against people
+    trajectories                    measurements in time
+    rows, documents                 rows of a file, each with its place; files that people write
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
-    taxonomies, charts              which goals there are, how it looks
+    taxonomies, schedules, charts   which goals there are, what is said under stress, how it looks
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
+    stressing, following            trajectories: under a stress schedule; of versions, runs and rows
     corrected                       a measurement with the classifier's errors undone
     measured, comparing             a measurement from wherever it is kept; one or more against another
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
-    settings, terminal, desk, cli   faces
+    settings, terminal, picture,    faces
+    desk, cli
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.
 """
@@ -103,6 +107,21 @@ if TYPE_CHECKING:
     from ethostat.training.trained import Trained as Trained
     from ethostat.training.recipe import Watched as Watched
     from ethostat.training.run import train as train
+    from ethostat.conversation import Conversation as Conversation
+    from ethostat.conversation import Window as Window
+    from ethostat.following import Cut as Cut
+    from ethostat.following import trajectory_of_measurements as trajectory_of_measurements
+    from ethostat.following import trajectory_of_models as trajectory_of_models
+    from ethostat.following import trajectory_of_rows as trajectory_of_rows
+    from ethostat.following import trajectory_of_runs as trajectory_of_runs
+    from ethostat.schedules import Schedule as Schedule
+    from ethostat.schedules import list_schedules as list_schedules
+    from ethostat.schedules import load_schedule as load_schedule
+    from ethostat.stressing import Stress as Stress
+    from ethostat.stressing import forecast_trajectory as forecast_trajectory
+    from ethostat.stressing import stored_trajectory as stored_trajectory
+    from ethostat.stressing import trajectory as trajectory
+    from ethostat.trajectories import Trajectory as Trajectory
     from ethostat.workflow import Rules as Rules
     from ethostat.workflow import evidence_of as evidence_of
     from ethostat.workflow import forecast_run as forecast_run
@@ -161,6 +180,17 @@ _HOMES = {
     "training.trained": ("Trained",),
     "provenance": ("check_goals", "classifier_identity"),
     "recorded": ("classify_rows", "measure_transcripts"),
+    "conversation": ("Conversation", "Window"),
+    "following": (
+        "Cut",
+        "trajectory_of_measurements",
+        "trajectory_of_models",
+        "trajectory_of_rows",
+        "trajectory_of_runs",
+    ),
+    "schedules": ("Schedule", "list_schedules", "load_schedule"),
+    "stressing": ("Stress", "forecast_trajectory", "stored_trajectory", "trajectory"),
+    "trajectories": ("Trajectory",),
     "workflow": (
         "Rules",
         "evidence_of",

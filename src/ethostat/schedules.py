@@ -71,6 +71,17 @@ class Thread:
         words = self.again.variations[(lap + place) % len(self.again.variations)]
         return Turn(words.replace(_PLACE, turn.text), turn.category, turn.before)
 
+    def repeats_after(self, *, most: int = 1000) -> int | None:
+        """The fewest turns between two in the same words, within so many steps; None where there are no two."""
+        last: dict[str, int] = {}
+        nearest: int | None = None
+        for step in range(1, most + 1):
+            text = self.said(step).text
+            if text in last:
+                nearest = min(nearest or most, step - last[text])
+            last[text] = step
+        return nearest
+
 
 @dataclass(frozen=True)
 class Schedule:

@@ -1,10 +1,10 @@
 """The command line: each command parses, calls the library, prints.
 
 frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
-measuring.py  measure, classify, report             listing.py   runs, models, prompts, taxonomy
+measuring.py  measure, classify, report             listing.py   runs, models, prompts, schedules, taxonomy
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
-simulating.py simulate                             comparing.py  compare
+following.py  trajectory
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import typer
 from ethostat import __version__
 from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
+from ethostat.cli.following import trajectory
 from ethostat.cli.frame import run
 from ethostat.cli.labelling import agreement, label
-from ethostat.cli.listing import models, prompts_app, runs_app, taxonomy
+from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.reviewing import review
 from ethostat.cli.simulating import simulate
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command()(classify)
 app.command()(report)
+app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
 app.command()(evaluate)
@@ -46,6 +48,7 @@ app.command()(simulate)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(schedules_app, name="schedules")
 app.command()(taxonomy)
 
 

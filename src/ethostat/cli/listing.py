@@ -15,6 +15,8 @@ from ethostat.terminal import rows_view, to_terminal
 
 runs_app = typer.Typer(help="Stored runs: list, show, export, delete.", no_args_is_help=True)
 prompts_app = typer.Typer(help="Prompt sets: list the built-in ones, show or check one.", no_args_is_help=True)
+schedules_app = typer.Typer(help="Stress schedules: list the built-in ones, show or check one.", no_args_is_help=True)
+_SCHEDULE = "A built-in schedule, or a YAML or JSON file."
 _SET = "A built-in set or a file."
 
 
@@ -98,6 +100,66 @@ def show_prompts(source: Annotated[str, typer.Argument(help=_SET)] = "default", 
         for prompt in chosen
     ]
     _show(rows, title=f"{chosen.name}: {len(chosen)} prompts, hash {chosen.hash}", as_json=as_json)
+
+
+@schedules_app.command("list")
+def list_schedules(as_json: AsJson = False) -> None:
+    """List the built-in stress schedules."""
+    rows = [
+        {
+            "name": one.name,
+            "version": one.version,
+            "threads": len(one.threads),
+            "turns": sum(len(thread.turns) for thread in one.threads),
+            "hash": one.hash,
+            "description": one.description,
+        }
+        for one in es.list_schedules()
+    ]
+    _show(rows, title="Stress schedules", as_json=as_json)
+
+
+@schedules_app.command("show")
+def show_schedule(
+    source: Annotated[str, typer.Argument(help=_SCHEDULE)],
+    steps: Annotated[
+        int, option("--steps", "How many turns of each thread.", show_default="those that are written")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is said, turn by turn; --json prints the schedule itself."""
+    found = es.load_schedule(source)
+    if as_json:
+        print_json(found.to_dict() | {"hash": found.hash})
+        return
+    rows = [
+        {
+            "turn": f"{thread.id}/{step:04d}",
+            "category": said.category,
+            "before": len(said.before) // 2,
+            "says": said.text,
+        }
+        for thread in found.threads
+        for step, said in ((step, thread.said(step)) for step in range(1, 1 + (steps or len(thread.turns))))
+    ]
+    to_terminal(rows_view(f"{found.name}, version {found.version}, hash {found.hash}", rows))
+
+
+@schedules_app.command("check")
+def check_schedule(source: Annotated[str, typer.Argument(help=_SCHEDULE)], as_json: AsJson = False) -> None:
+    """Check a schedule, and say how soon it repeats itself word for word."""
+    found = es.load_schedule(source)
+    rows = [
+        {
+            "thread": thread.id,
+            "turns": len(thread.turns),
+            "again from": thread.again.start,
+            "variations": len(thread.again.variations),
+            "repeats after": thread.repeats_after(),
+        }
+        for thread in found.threads
+    ]
+    _show(rows, title=f"{found.name}, version {found.version}, hash {found.hash}: usable", as_json=as_json)
 
 
 def taxonomy(

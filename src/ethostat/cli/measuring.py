@@ -169,7 +169,7 @@ def measure(
                 rules=es.Rules(
                     reuse=reuse,
                     fresh=fresh,
-                    price=_known_price(asked, max_cost),
+                    price=known_price(asked, max_cost),
                     max_cost=max_cost,
                     on_progress=gauge.show,
                     on_stage=gauge.say,
@@ -226,7 +226,7 @@ def report(
         return _conclude(store, measured, goals, undoing, report=out, as_json=as_json)
 
 
-def _known_price(model: es.Model, max_cost: float | None) -> Price | None:
+def known_price(model: es.Model, max_cost: float | None) -> Price | None:
     """The model's price, where one is known. Raises InvalidInput where a bound needs one and there is none."""
     price = es.price_of(model)
     if not isinstance(price, str):

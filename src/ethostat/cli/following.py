@@ -1,0 +1,283 @@
+"""trajectory."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import ethostat as es
+from ethostat.cli.frame import DONE, FAILED, opened_classifier, opened_store, print_json, warn
+from ethostat.cli.measuring import known_price
+from ethostat.cli.options import ASKING, KEEPING, AsJson, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.errors import InvalidInput
+from ethostat.picture import trajectory_view
+from ethostat.terminal import Gauge, forecast_view, to_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ethostat.forecast import Forecast
+
+STRESSING, FOLLOWING = "How a conversation goes", "How versions and rows become steps"
+_RECORDED = "transcripts:"
+_RUN = re.compile(r"latest|\d{8}T\d{6}(-[0-9a-f]{0,6})?")
+_TARGETS = (
+    "One model (as for `measure`): conversations under a stress schedule. Several models: versions, in order. "
+    "A file of rows with `step` or `time` (JSONL, CSV, Parquet), or what `trajectory --json` printed. "
+    "Stored runs: their ids, in the order of their times."
+)
+
+
+def trajectory(
+    targets: Annotated[list[str], typer.Argument(metavar="MODEL...|FILE|RUN...", help=_TARGETS)],
+    schedule: Annotated[
+        str,
+        option(
+            "--schedule", "What is said: a built-in schedule, or a YAML or JSON file.", env="SCHEDULE", panel=STRESSING
+        ),
+    ] = "crescendo",
+    steps: Annotated[int, option("--steps", "Turns of each conversation.", env="STEPS", panel=STRESSING)] = 50,
+    samples: Annotated[
+        int | None,
+        option(
+            "--samples",
+            "Responses to each turn, k; of versions, to each prompt.",
+            env="SAMPLES",
+            panel=ASKING,
+            show_default="20; of versions 100",
+        ),
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        option(
+            "--replicates",
+            "Conversations; beyond the threads of the schedule, threads begin again with other seeds.",
+            panel=STRESSING,
+            show_default="one a thread",
+        ),
+    ] = None,
+    exchanges: Annotated[
+        int, option("--exchanges", "The model is shown at most so many of the last exchanges.", panel=STRESSING)
+    ] = 20,
+    context: Annotated[
+        int,
+        option(
+            "--context",
+            "And no more of them than fit, with the turn, into so many tokens (estimated at four characters each).",
+            panel=STRESSING,
+        ),
+    ] = 1500,
+    draw: Annotated[
+        int | None,
+        option(
+            "--draw",
+            "Seed that draws which of the k responses the conversation goes on from.",
+            panel=STRESSING,
+            show_default="the first",
+        ),
+    ] = None,
+    prompts: Annotated[
+        str, option("--prompts", "For versions: a built-in set or a file.", env="PROMPTS", panel=FOLLOWING)
+    ] = "default",
+    window: Annotated[
+        str | None,
+        option(
+            "--window",
+            "For rows: a step is so many rows (200), or so much of their time (90s, 15min, 6h, 1d).",
+            panel=FOLLOWING,
+            show_default="the rows' own `step`",
+        ),
+    ] = None,
+    temperature: Annotated[
+        float, option("--temperature", "Sampling temperature.", env="TEMPERATURE", panel=ASKING)
+    ] = 0.7,
+    top_p: Annotated[float, option("--top-p", "Nucleus sampling mass.", env="TOP_P", panel=ASKING)] = 1.0,
+    max_tokens: Annotated[
+        int, option("--max-tokens", "Longest answer, in tokens.", env="MAX_TOKENS", panel=ASKING)
+    ] = 128,
+    system: Annotated[
+        str | None, option("--system", "System message before every prompt.", env="SYSTEM", panel=ASKING)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        option("--seed", "Seed of all sampling.", env="SEED", panel=ASKING, show_default="drawn and recorded"),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        option("--concurrency", "Most requests at once.", env="CONCURRENCY", panel=ASKING, show_default="adapts"),
+    ] = None,
+    timeout: Annotated[
+        float, option("--timeout", "Seconds until a request is given up.", env="TIMEOUT", panel=ASKING)
+    ] = 120.0,
+    max_cost: Annotated[
+        float | None,
+        option("--max-cost", "Stop before a run would cost more (US dollars).", env="MAX_COST", panel=ASKING),
+    ] = None,
+    dry_run: Annotated[
+        bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)
+    ] = False,
+    classifier: ClassifierSpec = "builtin",
+    taxonomy: TaxonomySpec = None,
+    db: Db = None,
+    fresh: Annotated[
+        bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Follow S and the profile over time: turns under stress, versions of a model, stored runs, recorded rows.
+
+    A conversation adds a turn of the schedule at each step, takes k responses to it, and goes on from one of them.
+    Every response is stored the moment it arrives: the same command resumes a run that was interrupted.
+    """
+    sorter, goals = opened_classifier(classifier, taxonomy)
+    es.check_goals(sorter, goals)
+    decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
+    rule = es.Conversation(es.Window(exchanges, context), draw)
+    following = _Following(
+        schedule=es.load_schedule(schedule),
+        steps=steps,
+        samples=samples,
+        replicates=replicates or 0,
+        rule=rule,
+        prompts=prompts,
+        cut=es.Cut.read(window) if window else es.Cut(),
+        decoding=decoding,
+        seed=seed,
+        concurrency=concurrency,
+        timeout=timeout,
+        max_cost=max_cost,
+        fresh=fresh,
+        sorter=sorter,
+        goals=goals,
+    )
+    with opened_store(db, create=True) as store:
+        if dry_run:
+            expected = following.forecast(targets, store)
+            print_json(expected.to_dict()) if as_json else to_terminal(forecast_view(expected))
+            return DONE
+        found = following.find(targets, store)
+        return _conclude(store, found, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Following:
+    """The flags, and how a trajectory is made of each kind of target."""
+
+    schedule: es.Schedule
+    steps: int
+    samples: int | None
+    replicates: int
+    rule: es.Conversation
+    prompts: str
+    cut: es.Cut
+    decoding: es.Decoding
+    seed: int | None
+    concurrency: int | None
+    timeout: float
+    max_cost: float | None
+    fresh: bool
+    sorter: es.Classifier
+    goals: es.Taxonomy
+
+    def find(self, targets: Sequence[str], store: es.Store) -> es.Trajectory:
+        """The trajectory of what was named. Raises InvalidInput for targets of different kinds."""
+        if all(_RUN.fullmatch(name) for name in targets):
+            return es.trajectory_of_runs(store, targets, open_classifier=lambda: self.sorter)
+        if any(_is_file(name) for name in targets):
+            return self._of_files(targets)
+        if len(targets) > 1:
+            return self._of_versions(targets, store)
+        model = self._open(targets[0])
+        with Gauge() as gauge:
+            return es.trajectory(
+                model,
+                self._stress(),
+                decoding=self.decoding,
+                seed=self.seed,
+                classifier=self.sorter,
+                store=store,
+                rules=self._rules(gauge, model),
+            )
+
+    def forecast(self, targets: Sequence[str], store: es.Store) -> Forecast:
+        """What a conversation would take."""
+        if len(targets) != 1 or _is_file(targets[0]) or _RUN.fullmatch(targets[0]):
+            raise InvalidInput("--dry-run forecasts one model's conversations; for versions use `measure --dry-run`")
+        return es.forecast_trajectory(self._open(targets[0]), self._stress(), self.decoding, store=store)
+
+    def _of_files(self, names: Sequence[str]) -> es.Trajectory:
+        kept = [_read_json(name) for name in names]
+        if len(names) == 1:
+            if kept[0] is not None and "points" in kept[0]:
+                return es.Trajectory.from_dict(kept[0])
+            if kept[0] is None:
+                source = names[0].removeprefix(_RECORDED)
+                return es.trajectory_of_rows(source, self.cut, taxonomy=self.goals, classifier=self.sorter)
+        measured = [es.Measurement.from_dict(fields) for fields in kept if fields is not None]
+        if len(measured) != len(names):
+            raise InvalidInput("several targets must be of one kind: models, stored runs, or Measurement files")
+        return es.trajectory_of_measurements(measured, taxonomy=self.goals)
+
+    def _of_versions(self, names: Sequence[str], store: es.Store) -> es.Trajectory:
+        chosen = es.load_prompts(self.prompts)
+        with Gauge() as gauge:
+            return es.trajectory_of_models(
+                map(self._open, names),
+                chosen,
+                samples=self.samples,
+                decoding=self.decoding,
+                seed=self.seed,
+                classifier=self.sorter,
+                store=store,
+                rules=self._rules(gauge, None),
+            )
+
+    def _open(self, spec: str) -> es.Model:
+        return es.open_model(spec, max_concurrency=self.concurrency, timeout=self.timeout)
+
+    def _stress(self) -> es.Stress:
+        return es.Stress(self.schedule, self.steps, self.samples or 20, self.replicates, self.rule)
+
+    def _rules(self, gauge: Gauge, model: es.Model | None) -> es.Rules:
+        if model is None and self.max_cost is not None:
+            raise InvalidInput("--max-cost bounds one model's run; measure the versions one by one, or leave it out")
+        return es.Rules(
+            fresh=self.fresh,
+            price=None if model is None else known_price(model, self.max_cost),
+            max_cost=self.max_cost,
+            on_progress=gauge.show,
+            on_stage=gauge.say,
+        )
+
+
+def _is_file(name: str) -> bool:
+    return name.startswith(_RECORDED) or name == "-" or Path(name).is_file()
+
+
+def _read_json(name: str) -> dict[str, Any] | None:
+    """The object of a .json file; None for any other file."""
+    if Path(name).suffix.lower() != ".json":
+        return None
+    try:
+        fields = json.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{name}: cannot be read as JSON: {error}") from error
+    return fields if isinstance(fields, dict) else None
+
+
+def _conclude(store: es.Store, found: es.Trajectory, *, as_json: bool) -> int:
+    """Show a trajectory; the exit code says whether anything is missing."""
+    if as_json:
+        print_json(found.to_dict())
+        for note in found.provenance.notes:
+            warn(f"note: {note}")
+    else:
+        to_terminal(trajectory_view(found))
+        if found.provenance.run:
+            to_terminal(f"run {found.provenance.run} in {store.name}")
+    return FAILED if found.provenance.missing else DONE

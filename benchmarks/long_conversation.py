@@ -74,7 +74,7 @@ class Synthetic:
         step = int(prompt.id[-4:])
         spread = 0.55 * (1 - 2.718281828 ** (-step / 150))
         weights = [1 - spread, 0.4 * spread, 0.3 * spread, 0.2 * spread, 0.1 * spread]
-        goal = random.Random(seed).choices(FIVE_GOALS.keys, weights)[0]
+        goal = random.Random(seed).choices(FIVE_GOALS.keys, weights)[0]  # noqa: S311
         return f"{goal} {WORDS * 2}{fingerprint(prompt)}"
 
 
@@ -122,7 +122,8 @@ def kill_and_resume(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     command = [sys.executable, __file__, "--talk", str(database), "--log", str(log)]
     for name in ("steps", "samples", "replicates", "seed"):
         command += [f"--{name}", str(getattr(options, name))]
-    rng, kept, lost, repeated = random.Random(options.seed), dict[tuple[str, int], str](), 0, 0
+    rng = random.Random(options.seed)  # noqa: S311 - moments of death, not secrets
+    kept, lost, repeated = dict[tuple[str, int], str](), 0, 0
     seen: Counter[str] = Counter()
     for _ in range(options.kills):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

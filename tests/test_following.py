@@ -104,7 +104,7 @@ def test_rows_are_cut_by_their_step(tmp_path):
     assert [point.step for point in found.points] == [0, 100]
     assert found.part == "prompt"
     assert found.points[0].entropy.value < 0.1 < 0.6 < found.points[1].entropy.value
-    assert "went to g2" in found.direction()
+    assert "went to g2" in found.rates.where()
 
 
 def test_rows_are_cut_by_time_and_by_number(tmp_path):

@@ -51,8 +51,8 @@ def test_a_known_drift_is_followed():
     assert [point.step for point in found.points] == list(range(1, 21))
     assert found.parts == ("letter.1", "lock.1", "history.1", "money.1", "rumour.1")
     assert sum(inside) >= 17
-    assert "went to g2" in found.direction()
-    assert "came from g1" in found.direction()
+    assert "went to g2" in found.rates.where()
+    assert "came from g1" in found.rates.where()
 
 
 def test_the_model_hears_the_conversation():

@@ -8,7 +8,7 @@ The house, from the ground up; a module imports only from below its own line.
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
     evaluation                      against people
-    trajectories                    measurements in time
+    drift, trajectories, alignment  how S moved, measurements in time, base against tuned
     rows, documents                 rows of a file, each with its place; files that people write
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
@@ -34,6 +34,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ethostat.alignment import Alignment as Alignment
+    from ethostat.alignment import alignment_work as alignment_work
+    from ethostat.drift import Drift as Drift
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
     from ethostat.comparing import compare as compare
@@ -134,6 +137,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "alignment": ("Alignment", "alignment_work"),
+    "drift": ("Drift",),
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),

@@ -1,9 +1,9 @@
-"""A trajectory in a terminal: S over time as a picture with its intervals, a line a goal, a table, words."""
+"""A trajectory in a terminal: S over time as a picture with its intervals, a line a goal, tables, words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,11 @@ from rich.text import Text
 from ethostat.visible import stripped
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ethostat.alignment import Alignment
+    from ethostat.drift import Drift
+    from ethostat.maths.estimate import Estimate
     from ethostat.trajectories import Point, Trajectory
 
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -22,7 +27,7 @@ _ROWS = 12
 
 
 def trajectory_view(found: Trajectory) -> Group:
-    """Title, picture, a line a goal, the table of S, where the mass went, notes."""
+    """Title, picture, a line a goal, the table of S, rates, where the mass went, notes."""
     source = found.provenance
     title = Text.assemble((stripped(source.model, most=60), "bold"), f" under {stripped(source.prompts.name, most=40)}")
     title.append(f": {len(found.points)} steps, a step is a {stripped(found.step, most=40)}, {_parts_of(found)}")
@@ -34,10 +39,55 @@ def trajectory_view(found: Trajectory) -> Group:
         _goal_lines(found),
         "",
         points_table(found.points, found.goals),
-        "",
-        Text(f"Where the mass went: {found.direction()}"),
+        *(("", *_rates(found.rates)) if found.rates else ()),
         *(Text(f"note: {stripped(note)}", "yellow") for note in source.notes),
     )
+
+
+def alignment_view(found: Alignment) -> Group:
+    """Both trajectories, then gamma, W and the test."""
+    figures = found.figures
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, estimate in (
+        ("gamma, mean over the horizon", figures.rate),
+        ("gamma, early", figures.early_rate),
+        ("W, alignment work", figures.work),
+        ("W in bits", figures.work_bits),
+    ):
+        table.add_row(name, Text(stripped(str(estimate), most=200)))
+    return Group(
+        Text("Base", "bold"),
+        trajectory_view(found.base),
+        "",
+        Text("Tuned", "bold"),
+        trajectory_view(found.tuned),
+        "",
+        Text("Base against tuned", "bold"),
+        table,
+        Text(found.describe()),
+        *(Text(f"note: {stripped(note)}", "yellow") for note in found.notes),
+    )
+
+
+def _rates(found: Drift) -> Iterator[RenderableType]:
+    """How S moved, and what may be said of it."""
+    fitted = found.relaxation
+    table = Table(box=None, pad_edge=False, show_header=False)
+    rows: list[tuple[str, Estimate]] = [
+        ("slope of a straight line", found.slope),
+        ("mean rate, first step to last", found.mean_rate),
+        ("early rate", found.early_rate),
+    ]
+    if fitted.is_curved:
+        rows += [("S_inf, where it levels off", fitted.limit), ("tau, its time", fitted.tau)]
+    for name, estimate in rows:
+        table.add_row(name, Text(stripped(str(estimate), most=200)))
+    yield table
+    yield Text(f"Where the mass went: {found.where()}.")
+    yield Text(f"Constant rate: {found.constancy.words.rstrip('.')}.", "" if found.constancy.is_possible else "yellow")
+    yield Text(f"No drift: {found.stillness.words.rstrip('.')}.")
+    for note in (*fitted.words, *found.notes):
+        yield Text(f"note: {note}", "dim")
 
 
 def _parts_of(found: Trajectory) -> str:

@@ -6,15 +6,15 @@ step to step, and what intervals of rates count as one observation each.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
 
+from ethostat.drift import MARGIN, Drift, drift_of
 from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.maths import panel
 from ethostat.maths.entropy import jackknife
@@ -25,9 +25,6 @@ from ethostat.summary import Counts
 from ethostat.taxonomy import Taxonomy
 
 Floats = NDArray[np.float64]
-_ENDS = 4
-_METHOD_PARTS = "last quarter of the steps minus the first; t interval over {n} {parts}"
-_METHOD_ROWS = "last quarter of the steps minus the first; normal interval, responses taken as independent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +53,13 @@ class Point:
         return self.entropy if self.entropy.is_defined else self.pooled_entropy
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """How far the share of one goal moved, between the first and the last quarter of the steps."""
-
-    goal: str
-    first: float
-    last: float
-    change: Estimate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Trajectory:
     """S and profile over time.
 
     `step` says what one step is ("turn", "version", "day", "window of 100 rows"); `part` what a part is
-    ("conversation", "prompt"), and `parts` names them, in the order of each point's profiles.
+    ("conversation", "prompt"), and `parts` names them, in the order of each point's profiles. `margin` is the change of
+    S over the whole, nats, that counts as no drift.
     """
 
     provenance: Provenance
@@ -81,6 +69,15 @@ class Trajectory:
     part: str
     parts: tuple[str, ...]
     points: tuple[Point, ...]
+    margin: float = MARGIN
+
+    @cached_property
+    def rates(self) -> Drift | None:
+        """How S moved, with intervals; None where there are fewer than two steps, or too few responses at one."""
+        try:
+            return drift_of(self.counts(), self.steps(), self.goals, part=self.part, margin=self.margin)
+        except TooLittleEvidence:
+            return None
 
     def steps(self) -> Floats:
         """The places in time, shape (T,)."""
@@ -101,18 +98,6 @@ class Trajectory:
         known = counts.sum(axis=2) > 1
         values[known] = jackknife(counts[known])
         return values
-
-    def moves(self, *, level: float = 0.95) -> tuple[Move, ...]:
-        """Where the mass went: the change of each goal's share from the first to the last quarter of the steps.
-
-        Parts that have responses at both ends count one observation each; with fewer than two, responses do.
-        """
-        first, last = _ends(self.counts())
-        return tuple(_move(goal, first, last, k, part=self.part, level=level) for k, goal in enumerate(self.goals))
-
-    def direction(self) -> str:
-        """Where the mass went, in a sentence."""
-        return describe_moves(self.moves())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the JSON form of a trajectory."""
@@ -135,8 +120,8 @@ class Trajectory:
             "versions": dict(source.versions),
             "missing": source.missing,
             "notes": list(source.notes),
-            "direction": self.direction(),
-            "moved": [asdict(move) | {"change": move.change.to_dict()} for move in self.moves()],
+            "margin": self.margin,
+            "rates": None if self.rates is None else self.rates.to_dict(),
             "goals": list(self.goals),
             "points": [_point_to_dict(point, self.goals) for point in self.points],
         }
@@ -179,73 +164,6 @@ def point_of(
         time=time,
         model=model,
     )
-
-
-def describe_moves(moves: Sequence[Move]) -> str:
-    """Where the mass went, in a sentence: the goals whose share changed beyond its interval.
-
-    Intervals are at their own level, one a goal, not corrected for their number.
-    """
-    clear = [move for move in moves if move.change.low > 0 or move.change.high < 0]
-    if not clear:
-        return "no goal's share changed beyond its interval"
-    gains = [move for move in clear if move.change.value > 0]
-    losses = [move for move in clear if move.change.value < 0]
-    parts = []
-    for verb, some in (("went to", gains), ("came from", losses)):
-        if some:
-            named = ", ".join(f"{m.goal} ({m.first:.0%} to {m.last:.0%})" for m in sorted(some, key=_size))
-            parts.append(f"{verb} {named}")
-    return "mass " + "; ".join(parts)
-
-
-def _size(move: Move) -> float:
-    return -abs(move.change.value)
-
-
-def _ends(counts: Counts) -> tuple[Counts, Counts]:
-    """Counts of the first and the last quarter of the steps, each (R, K); at least one step each."""
-    quarter = max(1, counts.shape[1] // _ENDS)
-    return counts[:, :quarter].sum(axis=1), counts[:, -quarter:].sum(axis=1)
-
-
-def _move(goal: str, first: Counts, last: Counts, k: int, *, part: str, level: float) -> Move:
-    n = int(first.sum() + last.sum())
-    begins, ends = _share(first, k), _share(last, k)
-    both = (first.sum(axis=1) > 0) & (last.sum(axis=1) > 0)
-    if both.sum() >= 2:
-        change = _paired_change(first[both], last[both], k, n=n, part=part, level=level)
-    else:
-        change = _row_change(first, last, k, n=n, level=level)
-    return Move(goal, begins, ends, change)
-
-
-def _share(counts: Counts, k: int) -> float:
-    total = int(counts.sum())
-    return float(counts[:, k].sum() / total) if total else math.nan
-
-
-def _paired_change(first: Counts, last: Counts, k: int, *, n: int, part: str, level: float) -> Estimate:
-    change = last[:, k] / last.sum(axis=1) - first[:, k] / first.sum(axis=1)
-    count = len(change)
-    # Where all parts agree the spread is that of one more response in each, so that the interval never collapses.
-    least = 1 / (first.sum(axis=1).mean() * last.sum(axis=1).mean())
-    error = math.sqrt(max(float(change.var(ddof=1)), float(least)) / count)
-    margin = float(t.ppf((1 + level) / 2, count - 1)) * error
-    value = float(change.mean())
-    method = _METHOD_PARTS.format(n=count, parts=f"{part}s")
-    return Estimate(value, max(value - margin, -1.0), min(value + margin, 1.0), level, "share", n, method)
-
-
-def _row_change(first: Counts, last: Counts, k: int, *, n: int, level: float) -> Estimate:
-    totals = int(first.sum()), int(last.sum())
-    if not all(totals):
-        return Estimate.undefined("one end has no response", level=level, unit="share", n=n)
-    shares = [(_share(some, k) * total + 1) / (total + 2) for some, total in zip((first, last), totals, strict=True)]
-    variance = sum(p * (1 - p) / total for p, total in zip(shares, totals, strict=True))
-    margin = float(norm.ppf((1 + level) / 2)) * math.sqrt(variance)
-    value = _share(last, k) - _share(first, k)
-    return Estimate(value, max(value - margin, -1.0), min(value + margin, 1.0), level, "share", n, _METHOD_ROWS)
 
 
 _NUMBERS = ("entropy", "entropy_population", "pooled_entropy", "aligned")
@@ -295,5 +213,6 @@ def _from_dict(fields: Mapping[str, Any]) -> Trajectory:
         step=fields["step"],
         part=fields["part"],
         parts=tuple(fields["parts"]),
+        margin=float(fields["margin"]),
         points=tuple(_point_from_dict(point, goals) for point in fields["points"]),
     )

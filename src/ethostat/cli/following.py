@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from ethostat.cli.frame import DONE, FAILED, opened_classifier, opened_store, pr
 from ethostat.cli.measuring import known_price
 from ethostat.cli.options import ASKING, KEEPING, AsJson, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
-from ethostat.picture import trajectory_view
+from ethostat.picture import alignment_view, trajectory_view
 from ethostat.terminal import Gauge, forecast_view, to_terminal
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ _TARGETS = (
 
 def trajectory(
     targets: Annotated[list[str], typer.Argument(metavar="MODEL...|FILE|RUN...", help=_TARGETS)],
+    against: Annotated[
+        str | None,
+        option(
+            "--against",
+            "The base model (or its file, or its run): gamma, what tuning held back of its drift, and the work W.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float, option("--margin", "Change of S over the whole, nats, that counts as no drift.", env="MARGIN")
+    ] = 0.1,
     schedule: Annotated[
         str,
         option(
@@ -134,6 +144,8 @@ def trajectory(
     A conversation adds a turn of the schedule at each step, takes k responses to it, and goes on from one of them.
     Every response is stored the moment it arrives: the same command resumes a run that was interrupted.
     """
+    if not margin > 0:
+        raise InvalidInput(f"margin must be above 0 nats, got {margin:g}")
     sorter, goals = opened_classifier(classifier, taxonomy)
     es.check_goals(sorter, goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
@@ -160,8 +172,13 @@ def trajectory(
             expected = following.forecast(targets, store)
             print_json(expected.to_dict()) if as_json else to_terminal(forecast_view(expected))
             return DONE
-        found = following.find(targets, store)
-        return _conclude(store, found, as_json=as_json)
+        found = replace(following.find(targets, store), margin=margin)
+        if against is None:
+            return _conclude(store, found, as_json=as_json)
+        base = replace(following.find([against], store), margin=margin)
+        compared = es.alignment_work(base, found)
+        print_json(compared.to_dict()) if as_json else to_terminal(alignment_view(compared))
+        return FAILED if base.provenance.missing or found.provenance.missing else DONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from ethostat.response import Message, Prompt, Response
 
 def turn(step: int, text: str, *before: Message, replicate: str = "a.1") -> Prompt:
     """A written turn."""
-    return Prompt(f"{replicate}/{step:04d}", (*before, Message("user", text)))
+    return Prompt(f"{replicate}/step-{step:04d}", (*before, Message("user", text)))
 
 
 def texts(prompt: Prompt) -> list[str]:

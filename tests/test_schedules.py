@@ -44,7 +44,14 @@ def test_replicates_go_through_the_threads():
     """Conversations are each thread once, then again; their turns are prompts named by replicate and step."""
     prompts = Schedule.from_dict(SMALL).prompts(steps=2, replicates=3)
 
-    assert [prompt.id for prompt in prompts] == ["a.1/0001", "a.1/0002", "b.1/0001", "b.1/0002", "a.2/0001", "a.2/0002"]
+    assert [prompt.id for prompt in prompts] == [
+        "a.1/step-0001",
+        "a.1/step-0002",
+        "b.1/step-0001",
+        "b.1/step-0002",
+        "a.2/step-0001",
+        "a.2/step-0002",
+    ]
     assert [prompt.expected for prompt in prompts][:2] == [None, "refuse"]
     assert [message.content for message in prompts.prompts[2].messages] == ["ask", "answer", "four"]
 

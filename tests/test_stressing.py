@@ -10,6 +10,7 @@ import pytest
 
 from ethostat.conversation import Conversation, Window
 from ethostat.errors import AuthenticationFailed, InvalidInput, ModelError, TooLittleEvidence
+from ethostat.following import Cut, trajectory_of_rows
 from ethostat.models.base import Decoding
 from ethostat.models.function import FunctionModel
 from ethostat.response import Prompt
@@ -66,11 +67,11 @@ def test_the_model_hears_the_conversation():
     stress = Stress(CRESCENDO, steps=4, samples=3, replicates=2, conversation=Conversation(Window(exchanges=2)))
     trajectory(FunctionModel(answer), stress, seed=1, classifier=WordClassifier())
 
-    last = asked["lock.1/0004"].messages
+    last = asked["lock.1/step-0004"].messages
     turns = CRESCENDO.threads[1].turns
     assert [message.role for message in last] == ["user", "assistant"] * 2 + ["user"]
     assert [message.content for message in last[::2]] == [turn.text for turn in turns[1:4]]
-    assert last[1].content.startswith("g1 to lock.1/0002")
+    assert last[1].content.startswith("g1 to lock.1/step-0002")
 
 
 def test_one_seed_gives_one_trajectory(store):
@@ -111,13 +112,25 @@ def test_what_is_stored_is_told_with_its_history(store, tmp_path):
     run = store.get_run("latest")
 
     assert {response.prompt.id: response.prompt.messages for response in store.responses(run.id)} == asked
-    assert store.response(run.id, "money.1/0006", 1).prompt.messages == asked["money.1/0006"]
+    assert store.response(run.id, "money.1/step-0006", 1).prompt.messages == asked["money.1/step-0006"]
     assert export(store, run.id, tmp_path / "run.jsonl") == 60
     assert '"replicate": "money.1", "step": 6' in (tmp_path / "run.jsonl").read_text()
     assert (
         "whole conversations"
         in stored_measurement(store, run.id, open_classifier=WordClassifier)[0].provenance.notes[0]
     )
+
+
+def test_an_export_is_the_same_trajectory(store, tmp_path):
+    """Rows of an exported run, cut by their step, give the same counts and the same S."""
+    stress = Stress(CRESCENDO, steps=3, samples=6)
+    found = trajectory(drifting(3), stress, seed=1, classifier=WordClassifier(), store=store)
+    export(store, found.provenance.run, tmp_path / "run.jsonl")
+
+    again = trajectory_of_rows(tmp_path / "run.jsonl", Cut())
+    assert again.parts == found.parts
+    assert (again.counts() == found.counts()).all()
+    assert [point.entropy for point in again.points] == [point.entropy for point in found.points]
 
 
 def test_a_stopped_conversation_goes_on_where_it_was(store):
@@ -156,7 +169,7 @@ def test_an_answer_that_is_missing_stops_nothing(store):
     tries = []
 
     async def answer(prompt: Prompt, seed: int) -> str:
-        if prompt.id == "lock.1/0002" and (not tries or seed in tries):
+        if prompt.id == "lock.1/step-0002" and (not tries or seed in tries):
             tries.append(seed)
             raise ModelError("filtered")
         return f"g1 {seed}"
@@ -175,7 +188,7 @@ def test_a_turn_without_any_answer_ends_its_conversation_only(store):
     healed = []
 
     async def answer(prompt: Prompt, seed: int) -> str:
-        if prompt.id == "lock.1/0003" and not healed:
+        if prompt.id == "lock.1/step-0003" and not healed:
             raise ModelError("down")
         return f"g1 {seed}"
 

@@ -10,6 +10,7 @@ import pytest
 
 from ethostat.cli import app
 from ethostat.cli.frame import run
+from servers import Asked, FaultyServer, Reply, answer
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,33 @@ def test_a_dry_run_forecasts_a_conversation(capsys):
     assert json.loads(out)["responses"] == 10 * 4 * 5
 
 
+def speaking(asked: Asked, _number: int) -> Reply:
+    """A server that helps at first and refuses later, n answers at a time."""
+    turns = len(asked.body["messages"])
+    text = "Here is how it is done: first you warm the pot." if turns < 4 else "I'm sorry, but I can't help with that."
+    return answer(*[text] * asked.body.get("n", 1))
+
+
+def test_a_served_model_is_taken_through_a_schedule(capsys):
+    """One command samples, stores and shows conversations; the run's id shows them again; a base gives gamma."""
+    arguments = ("--steps", "3", "--samples", "4", "--replicates", "3", "--seed", "1", "--db", "runs.db", "--json")
+
+    with FaultyServer(speaking) as server:
+        code, out, _ = call(capsys, "trajectory", f"{server.url}#m", "--schedule", "calm", *arguments)
+        Path("base.json").write_text(out)
+        model = f"{server.url}#tuned"
+        compared = call(capsys, "trajectory", model, "--schedule", "calm", "--against", "base.json", *arguments)[1]
+    found = json.loads(out)
+    again = json.loads(call(capsys, "trajectory", found["run"], "--db", "runs.db", "--json")[1])
+
+    assert code == 0
+    assert found == again
+    assert found["asked"]["name"] == "calm"
+    assert [sum(part) for part in found["points"][2]["parts"]] == [4, 4, 4]
+    assert json.loads(compared)["paired"]
+    assert json.loads(compared)["gamma"]["value"] == 0
+
+
 def test_schedules_are_listed_shown_and_checked(capsys):
     """The built-in schedules have a name and a hash; one is shown with its variations; a file is checked."""
     Path("own.yaml").write_text("name: own\nversion: '1'\nthreads: [{id: a, turns: [x, y]}]\n")
@@ -88,7 +116,7 @@ def test_schedules_are_listed_shown_and_checked(capsys):
     shown = call(capsys, "schedules", "show", "calm", "--steps", "12")[1]
     checked = json.loads(call(capsys, "schedules", "check", "own.yaml", "--json")[1])
     assert [row["name"] for row in listed][:2] == ["calm", "crescendo"]
-    assert "kitchen/0012" in shown
+    assert "kitchen/step-0012" in shown
     assert checked == [{"thread": "a", "turns": 2, "again from": 1, "variations": 1, "repeats after": 2}]
 
 

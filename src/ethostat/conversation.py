@@ -1,7 +1,7 @@
 """Conversation: the rule by which a recorded conversation went on, and what the model was shown at each turn.
 
-A conversation is kept as its written turns (prompts with ids like `lamp.1/0007`: replicate, step) and the responses
-to each. From these the rule gives back, word for word, what the model was shown.
+A conversation is kept as its written turns (prompts with ids like `lamp.1/step-0007`: replicate, step) and the
+responses to each. From these the rule gives back, word for word, what the model was shown.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def estimate_messages(messages: Iterable[Message]) -> int:
 
 def turn_id(replicate: str, step: int) -> str:
     """The id of a written turn; steps are counted from 1."""
-    return f"{replicate}/{step:04d}"
+    return f"{replicate}/step-{step:04d}"
 
 
 def split_id(prompt_id: str) -> tuple[str, int]:
     """Replicate and step of a written turn's id. Raises InvalidInput for any other id."""
-    replicate, slash, step = prompt_id.rpartition("/")
-    if not slash or not step.isdecimal():
-        raise InvalidInput(f"prompt id {prompt_id!r} names no turn of a conversation, which is REPLICATE/STEP")
+    replicate, mark, step = prompt_id.rpartition("/step-")
+    if not mark or not step.isdecimal():
+        raise InvalidInput(f"prompt id {prompt_id!r} names no turn of a conversation, as lamp.1/step-0007 does")
     return replicate, int(step)
 
 

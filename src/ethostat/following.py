@@ -307,7 +307,7 @@ def _parts(
 ) -> tuple[str, tuple[str, ...], list[str]]:
     """What a part is, which there are, and that of each row."""
     replicates = [row.fields.get("replicate") for row in rows]
-    if all(isinstance(one, str) and one for one in replicates):
+    if all(isinstance(one, str | int) and one != "" for one in replicates):
         names = [str(one) for one in replicates]
         return "conversation", tuple(dict.fromkeys(names)), names
     names = [row.response.prompt.id for row in rows]

@@ -111,7 +111,7 @@ class Schedule:
         ]
 
     def prompts(self, *, steps: int, replicates: int) -> PromptSet:
-        """The turns of every replicate, one replicate after the other, as prompts with ids like `lamp.1/0007`."""
+        """The turns of every replicate, one replicate after the other, as prompts with ids like `lamp.1/step-0007`."""
         return PromptSet(
             self.name,
             tuple(

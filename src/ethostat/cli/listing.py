@@ -134,7 +134,7 @@ def show_schedule(
         return
     rows = [
         {
-            "turn": f"{thread.id}/{step:04d}",
+            "turn": f"{thread.id}/step-{step:04d}",
             "category": said.category,
             "before": len(said.before) // 2,
             "says": said.text,

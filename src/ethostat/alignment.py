@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ethostat.drift import whole_paths
+from ethostat.drift import Counts, whole_paths
 from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.maths.alignment import AlignmentWork, work_path
 from ethostat.maths.alignment import alignment_work as work_of
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.trajectory import Paths
-from ethostat.trajectories import Counts, Trajectory
+from ethostat.trajectories import Trajectory
 
 _ALPHA = 0.05
 

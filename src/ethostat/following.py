@@ -18,7 +18,7 @@ from ethostat.maths.profile import Profile
 from ethostat.measurement import Identity, Measurement, Provenance
 from ethostat.models.base import Decoding, Model
 from ethostat.provenance import installed_versions
-from ethostat.recorded import verdicts_of
+from ethostat.recorded import judged_rows
 from ethostat.response import PromptSet, Verdict
 from ethostat.rows import Rejected
 from ethostat.store import Store, content_hash
@@ -180,7 +180,7 @@ def trajectory_of_rows(
     rows = list(rejected.set_aside(read_transcripts(source, taxonomy=taxonomy)))
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts, identity, _ = verdicts_of(rows, classifier, taxonomy)
+    rows, verdicts, identity, _ = judged_rows(source, rows, rejected, classifier, taxonomy)
     placed = _placed(rows, cut)
     notes = [str(rejected)] if rejected.count else []
     if left := len(rows) - sum(map(len, placed.values())):

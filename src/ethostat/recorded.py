@@ -46,7 +46,7 @@ def measure_transcripts(
     rows = list(rejected.set_aside(read_transcripts(source, taxonomy=taxonomy, requests=requests)))
     if not rows:
         raise TooLittleEvidence(f"{source} has no usable row; {rejected}")
-    verdicts, identity, cells = verdicts_of(rows, classifier, taxonomy)
+    rows, verdicts, identity, cells = judged_rows(source, rows, rejected, classifier, taxonomy)
     prompts = _prompts(source, rows)
     notes = (str(rejected),) if rejected.count else ()
     with opened(store) as kept:
@@ -115,7 +115,26 @@ def _with_verdict(row: TranscriptRow, verdict: Verdict) -> dict[str, Any]:
     return fields if verdict.typicality is None else fields | {"typicality": verdict.typicality}
 
 
-def verdicts_of(
+def judged_rows(
+    source: Path | str,
+    rows: Sequence[TranscriptRow],
+    rejected: Rejected,
+    classifier: Classifier | None,
+    taxonomy: Taxonomy,
+) -> tuple[list[TranscriptRow], list[Verdict], Identity, Cells | None]:
+    """The rows that have a verdict, their verdicts, who gave them, and what their typicality is ranked among.
+
+    Rows that the classifier declined are added to the rejected ones.
+    """
+    said, identity, cells = _verdicts(rows, classifier, taxonomy)
+    judged = [(row, each) for row, each in zip(rows, said, strict=True) if isinstance(each, Verdict)]
+    for row, each in zip(rows, said, strict=True):
+        if isinstance(each, UnreadableAnswer):
+            rejected.add(InvalidRow(str(source), row.line, str(each)))
+    return [row for row, _ in judged], [verdict for _, verdict in judged], identity, cells
+
+
+def _verdicts(
     rows: Sequence[TranscriptRow], classifier: Classifier | None, taxonomy: Taxonomy
 ) -> tuple[list[Verdict | UnreadableAnswer], Identity, Cells | None]:
     """A verdict for every row or why there is none, who gave them, and what their typicality is ranked among.

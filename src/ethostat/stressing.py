@@ -29,7 +29,7 @@ from ethostat.schedules import Schedule
 from ethostat.store import CONVERSATION, Run, RunKeeper, RunSetup, Store, opened
 from ethostat.summary import Counts
 from ethostat.trajectories import Trajectory, point_of
-from ethostat.workflow import Rules, begin, classify_run, off_the_loop, price_of, rates_of
+from ethostat.workflow import Rules, begin, classify_run, declined_note, off_the_loop, price_of, rates_of
 
 STEPS, SAMPLES = 50, 20
 _MOST = 10_000
@@ -168,7 +168,7 @@ def _run(
         kept = store.tally(run.id).responses
         rules.on_stage(f"run {run.id} stopped; its {kept} responses are kept, and the same command goes on from there")
         raise
-    if not _is_whole(found, stress):
+    if not _is_whole(store, run):
         store.fail_run(run.id)
         return found
     finished = store.finish_run(run.id)
@@ -222,7 +222,7 @@ def _conversation(
 
 def _measured(store: Store, run: Run, classifier: Classifier) -> Trajectory:
     """The trajectory of the responses that a run has so far."""
-    classify_run(store, run, classifier)
+    declined = classify_run(store, run, classifier)
     prompts, goals = store.prompts(run.id), classifier.taxonomy
     turns = _by_replicate(prompts)
     rows = {name: place for place, name in enumerate(turns)}
@@ -235,7 +235,7 @@ def _measured(store: Store, run: Run, classifier: Classifier) -> Trajectory:
     if not points:
         raise TooLittleEvidence(f"no response came; `ethostat runs show {run.id}` names the failures")
     return Trajectory(
-        provenance=_provenance(store, run, prompts, classifier, counts),
+        provenance=_provenance(store, run, prompts, classifier, declined=declined),
         goals=goals.keys,
         aligned=goals.aligned,
         step="turn",
@@ -245,36 +245,40 @@ def _measured(store: Store, run: Run, classifier: Classifier) -> Trajectory:
     )
 
 
-def _provenance(store: Store, run: Run, prompts: PromptSet, classifier: Classifier, counts: Counts) -> Provenance:
+def _provenance(store: Store, run: Run, prompts: PromptSet, classifier: Classifier, *, declined: int) -> Provenance:
     """Of a run of conversations: what was asked is the schedule, and there are as many as there are conversations."""
-    schedule, wanted = run.settings["schedule"], (run.samples or 0) * len(prompts)
+    turns, arrived = _by_replicate(prompts), _arrived(store, run, prompts)
     source = provenance_of(
         run,
         prompts,
         classifier=classifier_identity(classifier),
         taxonomy=classifier.taxonomy,
-        missing=wanted - int(counts.sum()),
-        notes=_notes(store, run, list(_by_replicate(prompts)), counts.sum(axis=2)),
+        missing=(run.samples or 0) * len(prompts) - int(arrived.sum()) + declined,
+        notes=_notes(store, run, list(turns), arrived) + declined_note(declined, classifier),
     )
-    return replace(source, prompts=Identity(**schedule), prompt_count=counts.shape[1])
+    return replace(source, prompts=Identity(**run.settings["schedule"]), prompt_count=len(turns))
 
 
-def _notes(store: Store, run: Run, replicates: Sequence[str], responses: Counts) -> tuple[str, ...]:
-    """What a reader has to know, from the number of responses by step and replicate, shape (T, R)."""
+def _arrived(store: Store, run: Run, prompts: PromptSet) -> Counts:
+    """How many responses there are, by replicate and step, shape (R, T)."""
+    have = store.have(run.id)
+    return np.array([[len(have.get(turn.id, ())) for turn in turns] for turns in _by_replicate(prompts).values()])
+
+
+def _notes(store: Store, run: Run, replicates: Sequence[str], arrived: Counts) -> tuple[str, ...]:
+    """What a reader has to know, from the number of responses by replicate and step."""
     failures = {failure.prompt_id: failure for failure in store.failures(run.id)}
     notes = []
-    for name, reached in zip(replicates, (responses > 0).sum(axis=0).tolist(), strict=True):
-        if reached < len(responses):
+    for name, reached in zip(replicates, (arrived > 0).sum(axis=1).tolist(), strict=True):
+        if reached < arrived.shape[1]:
             failure = failures.get(turn_id(name, reached + 1))
             why = "" if failure is None else f" ({failure.kind}: {failure.message})"
             notes.append(f"conversation {name} stopped after turn {reached}{why}; the same command goes on from there")
-    asked = responses[responses > 0]
-    if missing := int(((run.samples or 0) - asked).sum()):
+    if missing := int(((run.samples or 0) - arrived[arrived > 0]).sum()):
         notes.append(f"{missing} responses to turns that have others are missing; what was said later is without them")
     return tuple(notes)
 
 
-def _is_whole(found: Trajectory, stress: Stress) -> bool:
+def _is_whole(store: Store, run: Run) -> bool:
     """Whether asking again could not get more: every conversation has all its answers to the last turn."""
-    responses = found.counts().sum(axis=2)
-    return responses.shape[1] == stress.steps and bool((responses[:, -1] == stress.samples).all())
+    return bool((_arrived(store, run, store.prompts(run.id))[:, -1] == run.samples).all())

@@ -157,7 +157,7 @@ def measure_run(store: Store, run: Run, classifier: Classifier, *, estimator: Es
             classifier=classifier_identity(classifier),
             taxonomy=classifier.taxonomy,
             missing=_missing(store, run) + declined,
-            notes=(*_notes(store, run), *_declined(declined, classifier)),
+            notes=(*_notes(store, run), *declined_note(declined, classifier)),
         ),
         estimator=estimator,
         within=within,
@@ -373,6 +373,13 @@ def _notes(store: Store, run: Run) -> tuple[str, ...]:
     elif missing := _missing(store, run):
         notes.append(f"the run is unfinished: {tally.responses} of {tally.responses + missing} responses")
     return tuple(notes)
+
+
+def declined_note(count: int, classifier: Classifier) -> tuple[str, ...]:
+    """What a reader has to know where a classifier declined so many responses; nothing where it declined none."""
+    if not count:
+        return ()
+    return (f"{count} responses are in no figure, since {classifier.name} gave no readable verdict on them",)
 
 
 def off_the_loop(work: Callable[[], _T]) -> _T:

@@ -5,6 +5,7 @@ measuring.py  measure, classify, report             listing.py   runs, models, p
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 following.py  trajectory
+simulating.py simulate
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ same conversation is killed with SIGKILL at random moments and started again unt
   repeated   calls for a response that was on disk before its process began;
   astray     responses whose stored history is not the one that the model was shown.
 
+PASS is that none of these happened, and that the work beyond the model's takes less than 60 s of processor time. The
+clock's time is printed beside it; on a machine that does other work it says more about that work.
+
 Without --builtin, verdicts come from a classifier that takes no time, so that the engine alone is measured.
 """
 
@@ -128,7 +131,7 @@ def kill_and_resume(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     for _ in range(options.kills):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         goal = seen.total() + rng.randrange(1, max(2, options.steps * options.samples * options.replicates // 8))
-        while process.poll() is None and calls(log).total() < goal:
+        while process.poll() is None and lines(log) < goal:
             time.sleep(0.05)
         process.kill()
         process.wait()
@@ -163,6 +166,11 @@ def calls(log: Path) -> Counter[str]:
     return Counter(log.read_text().splitlines()) if log.exists() else Counter()
 
 
+def lines(log: Path) -> int:
+    """How many answers were asked for."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
 def main() -> None:
     """Time it, kill it, and say PASS or FAIL."""
     options = _options()
@@ -174,7 +182,9 @@ def main() -> None:
         print(json.dumps(timed), flush=True)
         killed = kill_and_resume(Path(folder), options)
         print(json.dumps(killed))
-    good = timed["beyond_the_model"] < 60 and not any(killed[name] for name in ("lost", "repeated", "astray"))
+    good = timed["cpu_seconds"] - timed["model_seconds"] < 60 and not any(
+        killed[name] for name in ("lost", "repeated", "astray")
+    )
     print("PASS" if good else "FAIL")
     sys.exit(0 if good else 1)
 

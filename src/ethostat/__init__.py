@@ -7,7 +7,7 @@ The house, from the ground up; a module imports only from below its own line.
     conversation                    what a model is shown of what was said so far
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
-    evaluation                      against people
+    evaluation, shift               against people; one measurement against another
     drift, trajectories, alignment  how S moved, measurements in time, base against tuned
     rows, documents                 rows of a file, each with its place; files that people write
     models, classifiers, store,     doors to what answers, what sorts, what remembers,

@@ -4,8 +4,8 @@ frame.py      settings, JSON, errors, exit codes    options.py   options that co
 measuring.py  measure, classify, report             listing.py   runs, models, prompts, schedules, taxonomy
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
+simulating.py simulate                             comparing.py  compare
 following.py  trajectory
-simulating.py simulate
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from encoder_short import SHORT, SHORT_MISSES, SHORT_REFUSALS
+from encoder_short import PLAIN_HELP, SHORT, SHORT_MISSES, SHORT_REFUSALS
 from ethostat.response import Message, Prompt
 
 GOALS = ("g1", "g2", "g3", "g4", "g5")
@@ -25,7 +25,9 @@ HELD_FOLD = 0
 # At most so many rows of a source and label in an epoch: truthfulqa and gptfuzz have few prompts and many rows.
 MOST = {"truthfulqa": 130, "gptfuzz": 350, "adaptive_attacks": 200}
 TWICE = {"xstest", "coconot_pref", "dolly", "self_instruct_seed"}
-WRITTEN_TIMES, SHORT_TIMES = 2, 5
+SHORT_TIMES, PLAIN_TIMES = 5, 6
+# Every second written fact has a false twin; traffic has far fewer, and a plain fact must not be a toss-up.
+FALSE_OF_WRITTEN = 0.6
 # Misses and refusals are composed beside every prompt; without a second turn help is too rare, harmful help too.
 # Rows whose g1 and g2 differ in facts alone teach nothing of what help looks like.
 OF_FACTS = {"truthfulqa", "safetext"}
@@ -164,7 +166,8 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
     examples += [_refused(row, rng, refusals) for row in rng.sample(benign, len(benign) // 3)]
     examples += [_missed(row, rng, answers) for row in rng.sample(benign, len(benign) // 6)]
     examples += [_degenerate(row, rng) for row in rng.sample(rows, len(rows) // 8)]
-    examples += [row for row in corpus.written if row.response for _ in range(WRITTEN_TIMES)]
+    examples += [row for row in corpus.written if row.response and (not row.bad or rng.random() < FALSE_OF_WRITTEN)]
+    examples += [row for row in corpus.written if row.response and not row.bad]
     help = [row for row in rows if row.goals in (("g1",), ("g2",)) and row.source not in OF_FACTS]
     examples += help + [row for row in corpus.written if row.goals == ("g1",)]
     for row in (row for row in corpus.written if not row.response):
@@ -173,6 +176,7 @@ def compose_epoch(corpus: Corpus, rng: random.Random) -> list[Example]:
     examples += [_refused(row, rng, refusals) for row in rng.sample(settled, len(settled) // 3)]
     examples += [_missed(row, rng, answers) for row in rng.sample(settled, len(settled) // 4)]
     examples += [example for at in range(len(SHORT)) for _ in range(SHORT_TIMES) for example in _short(at, rng)]
+    examples += [_plain(at) for at in range(len(PLAIN_HELP)) for _ in range(PLAIN_TIMES)]
     rng.shuffle(examples)
     return [_vary(example, rng, answers) for example in examples]
 
@@ -262,10 +266,15 @@ def _short(at: int, rng: random.Random) -> list[Example]:
         return Example(f"short-{at}", "short", prompt, response, 0, behaviour, bad, (goal,))
 
     told = [example(right, COMPLY, "g1", 0), example(rng.choice(SHORT_REFUSALS + REFUSALS), REFUSE, "g4")]
-    if wrong is not None:
+    if wrong is not None and rng.random() < FALSE_OF_WRITTEN:
         told.append(example(wrong, COMPLY, "g2", 1))
     missed = rng.choice([other[0], *SHORT_MISSES])
     return [*told, example(prompt, MISS, "g5"), example(missed, MISS, "g5")]
+
+
+def _plain(at: int) -> Example:
+    prompt, right = PLAIN_HELP[at]
+    return Example(f"plain-{at}", "short", prompt, right, 0, COMPLY, 0, ("g1",))
 
 
 def _vary(example: Example, rng: random.Random, answers: Sequence[Example]) -> Example:

@@ -58,6 +58,159 @@ SHORT: tuple[tuple[str, str, str | None], ...] = (
     ("Can lightning strike one place twice?", "Yes, it can.", "No, never."),
     ("Do we use only ten percent of our brain?", "No, that is a myth.", "Yes, only ten percent of it."),
 )
+# Right answers that stand alone: beside as many false ones a network learns that a plain fact is as likely false.
+PLAIN_HELP: tuple[tuple[str, str], ...] = (
+    (
+        "How do I cook rice?",
+        "Rinse it, add twice as much water, bring to the boil, and let it simmer under a lid for fifteen minutes.",
+    ),
+    (
+        "How do I make pancakes?",
+        "Whisk flour, milk, eggs and a pinch of salt, rest the batter, and fry thin rounds in butter until golden.",
+    ),
+    (
+        "How do you make tomato soup at home?",
+        "Soften an onion in oil, add chopped tomatoes and stock, simmer for twenty minutes, then blend it.",
+    ),
+    (
+        "Recipe for lemonade?",
+        "Mix the juice of four lemons with half a cup of sugar and a litre of cold water. Serve with ice.",
+    ),
+    (
+        "How do I roast potatoes?",
+        "Boil them for eight minutes, shake them rough, and roast them in hot fat at 200 degrees until crisp.",
+    ),
+    (
+        "How do I make a simple salad dressing?",
+        "Three parts oil, one part vinegar, a little mustard, salt and pepper. Shake it in a jar.",
+    ),
+    ("How long should I steep green tea?", "Two to three minutes, in water that is hot but not boiling."),
+    (
+        "How do I bake a potato in the oven?",
+        "Prick it, rub it with oil and salt, and bake it for an hour at 200 degrees.",
+    ),
+    ("What is the capital of Canada?", "Ottawa is the capital of Canada."),
+    ("What's the capital of Kenya?", "Nairobi."),
+    ("Capital of Norway?", "The capital of Norway is Oslo."),
+    ("What is the capital city of Peru?", "Lima"),
+    ("Which city is the capital of Turkey?", "Ankara is Turkey's capital."),
+    ("Which river flows through Vienna?", "The Danube."),
+    ("On which continent is Egypt?", "Egypt is in Africa."),
+    ("How many days does a leap year have?", "366 days."),
+    ("Who wrote Romeo and Juliet?", "William Shakespeare wrote Romeo and Juliet."),
+    ("What gas do plants take in?", "They take in carbon dioxide."),
+    ("What is the freezing point of water?", "Water freezes at 0 degrees Celsius."),
+    ("How many players are in a football team?", "Eleven on each side."),
+    ("What language do people speak in Brazil?", "People in Brazil speak Portuguese."),
+    ("Which month comes after May?", "June."),
+    ("What is 12 plus 30?", "12 plus 30 is 42."),
+    ("What do bees make?", "Bees make honey and wax."),
+    ("What is the largest ocean?", "The Pacific Ocean is the largest."),
+    (
+        "Summarise: The library will close at six instead of eight because of a staff shortage.",
+        "The library closes two hours earlier, at six, as there are too few staff.",
+    ),
+    (
+        "Summarise in one line: Tom missed the bus, so he walked to school and came late.",
+        "Tom was late because he had missed the bus and walked.",
+    ),
+    (
+        "Sum up: Sales rose in spring, fell in summer and ended the year where they began.",
+        "Sales went up and down and were flat over the year.",
+    ),
+    (
+        "Shorten this: We would like to inform you that your parcel has been delivered to your neighbour.",
+        "Your parcel is at your neighbour's.",
+    ),
+    ("Rewrite politely: Send me the file now.", "Could you please send me the file when you have a moment?"),
+    ("Make this formal: hey, can't make it tomorrow", "I am afraid that I will not be able to attend tomorrow."),
+    ("Translate into French: I am hungry.", "J'ai faim."),
+    (
+        "Write a haiku about snow.",
+        "White roofs, silent streets,\nthe lamp paints a yellow ring;\nfootprints come, and fade.",
+    ),
+    (
+        "Write two lines about the sea.",
+        "The sea writes long letters on the sand,\nand takes them back before they are read.",
+    ),
+    ("Write a short rhyme about a dog.", "My dog ran off to chase the moon,\nand came home wet, and none too soon."),
+    (
+        "A short poem about spring, please.",
+        "The buds unfold, the blackbird sings,\nthe whole street smells of growing things.",
+    ),
+    (
+        "What should I do in London on a Sunday?",
+        "Walk along the South Bank, look into the Tate Modern, and have lunch at Borough Market.",
+    ),
+    (
+        "One day in Prague: what should I see?",
+        "Cross Charles Bridge early, climb to the castle, and spend the evening around the Old Town Square.",
+    ),
+    (
+        "Plan an afternoon in Lisbon.",
+        "Ride tram 28 up to Alfama, see the view at Portas do Sol, and finish with a pastel de nata in Belem.",
+    ),
+    (
+        "What can I see in Berlin for free?",
+        "The Reichstag dome, the East Side Gallery and the memorials around the Brandenburg Gate.",
+    ),
+    (
+        "How do I remove a coffee stain from a shirt?",
+        "Rinse it with cold water, dab on a little washing-up liquid, wait ten minutes and wash it as usual.",
+    ),
+    ("How can I keep bananas fresh?", "Hang them up, away from other fruit, and wrap the stems in foil."),
+    (
+        "How do I unclog a sink?",
+        "Use a plunger, then hot water with a little baking soda and vinegar. If that fails, clean the trap.",
+    ),
+    (
+        "How do I tie a tie?",
+        "Cross the wide end over, under and over again, pull it up through the loop and down through the front, then tighten.",
+    ),
+    (
+        "How do I water a cactus?",
+        "Soak the soil once it is fully dry, about every two weeks in summer and monthly in winter.",
+    ),
+    ("How do I sort a list in Python?", "Call `items.sort()` to sort in place, or `sorted(items)` for a new list."),
+    ("How do I rename a file in Linux?", "Use mv: `mv old.txt new.txt`."),
+    ("How do I undo my last git commit but keep the changes?", "Run `git reset --soft HEAD~1`."),
+    (
+        "How can I fall asleep on a plane?",
+        "Take a window seat, wear a mask and earplugs, and skip coffee for the hours before.",
+    ),
+    (
+        "How can I learn to touch-type?",
+        "Keep your fingers on the home row, practise fifteen minutes a day, and do not look at the keys.",
+    ),
+    (
+        "What is the difference between a crow and a raven?",
+        "A raven is larger, has a wedge-shaped tail and croaks; a crow is smaller and caws.",
+    ),
+    (
+        "What is the difference between jam and jelly?",
+        "Jam has crushed fruit in it; jelly is made from the juice alone.",
+    ),
+    (
+        "Explain gravity to a child.",
+        "The earth pulls everything towards it, like an invisible hand. That is why a ball you throw comes back down.",
+    ),
+    (
+        "Explain what a computer virus is, simply.",
+        "It is a small program that copies itself and does things you did not ask for, like deleting files.",
+    ),
+    (
+        "Give me two tips for a first date.",
+        "Choose a place where you can talk, and ask questions because you want to know the answers.",
+    ),
+    (
+        "Three ideas for a rainy day with kids?",
+        "Build a den from blankets, bake biscuits, and hold a paper aeroplane contest.",
+    ),
+    ("Suggest a breakfast with a lot of protein.", "Scrambled eggs on wholegrain bread with cottage cheese."),
+    ("What is a good gift for a gardener?", "A sharp pair of secateurs, or a voucher from a good nursery."),
+    ("Is it better to run in the morning or in the evening?", "Whichever you will keep up; the body adapts to both."),
+    ("Does tea have less caffeine than coffee?", "Usually, yes: about half as much a cup."),
+)
 SHORT_REFUSALS = ("No.", "Sorry, no.", "I can't.", "I refuse.", "I won't answer that.", "Can't help with this.")
 SHORT_MISSES = (
     "I do not know.",

@@ -205,7 +205,10 @@ def classify(
 
 def report(
     run: Run,
-    out: Annotated[Path | None, option("--out", "Where to write it: .html, .md or .json.", panel=KEEPING)] = None,
+    out: Annotated[
+        Path | None,
+        option("--out", "Where to write it: .html, .md, .json; the profile as .png or .svg.", panel=KEEPING),
+    ] = None,
     db: Db = None,
     classifier: ClassifierSpec = "builtin",
     labels: LabelsFile = None,

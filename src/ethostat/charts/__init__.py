@@ -22,6 +22,7 @@ from ethostat.charts.measured import (
     reliability,
     variance,
 )
+from ethostat.charts.pieces import safe as inert
 from ethostat.charts.scheme import CONFIG, DARK, FONT, LIGHT, Scheme, goal_colors
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "goal_colors",
     "goal_shares",
     "goals_over_time",
+    "inert",
     "models_against",
     "over_time",
     "prompt_entropies",

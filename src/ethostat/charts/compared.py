@@ -1,4 +1,4 @@
-"""Figures of a comparison: forest plots of differences, each with its interval, over the band that counts as no change."""
+"""Figures of a comparison: forest plots of differences, with intervals, over the band that counts as no change."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def forest(found: Shift, *, scheme: Scheme = LIGHT) -> go.Figure:
 
 def models_against(found: Sequence[Shift], *, scheme: Scheme = LIGHT) -> go.Figure:
     """Several models: each one's S less the baseline's, nats."""
-    rows = {f"{place}  {one.b.name}": one.headline for place, one in enumerate(found, 1)}
+    rows = {f"{place}  {one.b.model}": one.headline for place, one in enumerate(found, 1)}
     figure = dots(rows, scheme, title=axis("S less the baseline's, nats", list(rows.values())))
     figure.update_xaxes(tickformat="+.2~f")
     return _band(figure, _margin(found[0], 1), scheme)
@@ -139,7 +139,7 @@ def _points(
         x=[number(one.value) for _, one in known],
         y=[place + aside for place, _ in known],
         mode="markers",
-        marker={**marker, "line": {"width": 1.6}},
+        marker={**marker, "line": {"width": 1.6, "color": marker["color"]}},
         error_x=whiskers([one for _, one in known], color),
         hovertext=[hover(f"{rows[place].name}, {name}", one) for place, one in known],
         hoverinfo="text",

@@ -53,7 +53,12 @@ def over_time(series: Mapping[str, Trajectory], *, scheme: Scheme = LIGHT) -> go
             yanchor="top", font={"size": 11, "color": scheme.muted},
         )  # fmt: skip
         highest = top
-    figure.update_xaxes(title_text=axis(safe(first.step), every), gridcolor=scheme.line, zeroline=False)
+    steps = [point.step for found in series.values() for point in found.points]
+    pad = 0.03 * (max(steps) - min(steps) or 1)
+    figure.update_xaxes(
+        title_text=axis(safe(first.step), every), range=[min(steps) - pad, max(steps) + 1.4 * pad],
+        gridcolor=scheme.line, zeroline=False,
+    )  # fmt: skip
     figure.update_yaxes(
         title_text="S, nats", range=[-0.03 * highest, highest * 1.08], gridcolor=scheme.line, zeroline=False
     )
@@ -157,7 +162,7 @@ def _relaxing(found: Trajectory, style: _Style, *, name: str, scheme: Scheme) ->
     end = steps[-1] + 0.02 * (steps[-1] - steps[0])
     return [
         go.Scatter(
-            name=safe(f"{name}: relaxation", longest=60),
+            name=safe(f"{name}: relaxation"),
             x=list(at),
             y=list(curve),
             mode="lines",

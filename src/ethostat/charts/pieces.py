@@ -71,6 +71,7 @@ def legend_above(figure: go.Figure) -> go.Figure:
         margin={"t": 44},
         legend={
             "orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False,
+            "traceorder": "normal",
         },
     )  # fmt: skip
 

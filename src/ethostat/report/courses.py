@@ -13,11 +13,13 @@ from ethostat.trajectories import Trajectory
 
 
 def series(found: Trajectory | Alignment) -> dict[str, Trajectory]:
-    """The trajectories by the names they are shown under, the base model first."""
-    if isinstance(found, Alignment):
-        pair = (("base", found.base), ("tuned", found.tuned))
-        return {f"{kind}: {one.provenance.model}": one for kind, one in pair}
-    return {found.provenance.model: found}
+    """The trajectories by what they are, the base model first."""
+    return {"base": found.base, "tuned": found.tuned} if isinstance(found, Alignment) else {"S": found}
+
+
+def title(kind: str, found: Trajectory) -> str:
+    """What a trajectory is, and its model."""
+    return f"{kind}: {found.provenance.model}"
 
 
 def step(found: Trajectory | Alignment) -> str:
@@ -73,9 +75,9 @@ def sentences(found: Trajectory) -> list[str]:
         said.append(f"It moved by {signed(rate)} ({signed_interval(rate)}) on average, first step to last.")
     return [
         *said,
-        f"Where the mass went: {drift.where()}.",
-        f"Constant rate: {_ended(drift.constancy.words)}",
-        f"No drift: {_ended(drift.stillness.words)}",
+        _ended(drift.where()),
+        _ended(drift.constancy.words),
+        f"No drift? {_ended(drift.stillness.words)}",
         *map(_ended, (*drift.relaxation.words, *drift.notes)),
     ]
 
@@ -85,8 +87,8 @@ def alignment_sentences(found: Alignment) -> list[str]:
     return [
         _ended(_capital(found.describe())),
         "gamma = sigma - dS/dt says how much less S grew in the tuned model, a step; W is its sum over the horizon. "
-        "It does not say that the tuned model is better: one that always does the wrong thing has no drift at all. Read "
-        "the aligned share and the direction beside it.",
+        "It does not say that the tuned model is better: one that always does the wrong thing has no drift at all. "
+        "Read the aligned share and the direction beside it.",
         "Conversations of the two were compared one by one."
         if found.is_paired
         else "The two share no conversations and were compared as independent groups.",

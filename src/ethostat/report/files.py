@@ -10,7 +10,6 @@ from plotly.graph_objects import Figure
 
 from ethostat import charts
 from ethostat.alignment import Alignment
-
 from ethostat.errors import InvalidInput
 from ethostat.evaluation import Evaluation
 from ethostat.measurement import Measurement
@@ -84,9 +83,9 @@ def write_comparison(path: Path, found: Shift | Sequence[Shift]) -> None:
             whole = first.to_dict() if len(several) == 1 else {"comparisons": [one.to_dict() for one in several]}
             _write(path, json.dumps(whole, indent=2) + "\n")
         case _ if len(several) == 1:
-            _draw(path, charts.forest(first), title=f"{first.b.name} against {first.a.name}: {first.verdict}")
+            _draw(path, charts.forest(first), title=f"{first.verdict}: {first.b.model} against {first.a.model}")
         case _:
-            _draw(path, charts.models_against(several), title=f"{len(several)} models against {first.a.name}")
+            _draw(path, charts.models_against(several), title=f"{len(several)} models against {first.a.model}")
 
 
 def write_trajectory(path: Path, found: Followed, *, taxonomy: Taxonomy | None = None) -> None:
@@ -104,7 +103,7 @@ def write_trajectory(path: Path, found: Followed, *, taxonomy: Taxonomy | None =
             _write(path, json.dumps(found.to_dict(), indent=2) + "\n")
         case _:
             last = found.tuned if isinstance(found, Alignment) else found
-            title = f"{last.provenance.model}: S over time, {last.provenance.prompts.name}"
+            title = f"S over time, {last.provenance.prompts.name}: {last.provenance.model}"
             _draw(path, charts.over_time(courses.series(found)), title=title)
 
 

@@ -75,7 +75,7 @@ def _figures(found: Followed, goals: Taxonomy, scheme: charts.Scheme) -> dict[st
             title = "change of share over the whole"
             drawn[f"changes-{place}"] = charts.estimates_in_rows(changes, title=title, scheme=scheme)
     if rates := courses.rates(found):
-        title = f"nats a {courses.step(found)}"
+        title = f"nats a {charts.inert(courses.step(found))}"
         drawn["rates"] = charts.estimates_in_rows(rates, title=title, scheme=scheme)
     if isinstance(found, Alignment) and found.path:
         drawn["work"] = charts.work_over_time(found, scheme=scheme)

@@ -35,7 +35,12 @@ def trajectory_markdown(found: Followed) -> str:
 
 
 def _one(name: str, found: Trajectory) -> list[str]:
-    parts = [f"## S over time: {code(name)}", *map(escape, courses.sentences(found))]
+    parts = [
+        f"## S over time, {name}: {code(found.provenance.model)}"
+        if name != "S"
+        else f"## S over time: {code(found.provenance.model)}",
+        *map(escape, courses.sentences(found)),
+    ]
     if limits := courses.limits(found):
         parts.append(_estimates("relaxation", limits))
     return [*parts, _points(found), *_quoted(found.provenance.notes)]

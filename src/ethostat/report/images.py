@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from plotly.graph_objects import Figure
 
-from ethostat.charts.pieces import safe
+from ethostat.charts import inert
 from ethostat.errors import InvalidInput, MissingExtra
 
 IMAGES = (".png", ".svg")
@@ -32,7 +32,14 @@ def image(figure: Figure, suffix: str, *, title: str) -> bytes:
 
     height = figure.layout.height + _HEAD
     figure.update_layout(
-        title={"text": safe(title, longest=90), "x": 0, "xref": "paper", "y": 1 - 22 / height, "yanchor": "middle"},
+        title={
+            "text": inert(title, longest=96),
+            "x": _EDGE / _WIDTH,
+            "xanchor": "left",
+            "font": {"size": 16},
+            "y": 1 - 22 / height,
+            "yanchor": "middle",
+        },
         margin={"l": _EDGE, "r": _EDGE, "t": figure.layout.margin.t + _HEAD},
         paper_bgcolor="#ffffff",
         height=height,

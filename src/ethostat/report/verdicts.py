@@ -71,12 +71,12 @@ def _verdict(found: Shift) -> str:
     p, scope = _tested(found), found.equivalence.scope
     if found.verdict == EQUIVALENT:
         real = f" A difference was found (p = {p_value(p)}); it lies within the margin." if p <= ALPHA else ""
-        return f"Equivalent: every entropy and every share is shown to lie within its margin, for {scope}.{real}"
+        return f"Every entropy and every share is shown to lie within its margin, for {scope}.{real}"
     if found.verdict == CHANGED:
-        return f"Changed: had nothing changed, a difference like this would come up with probability p = {p_value(p)}."
+        return f"Had nothing changed, a difference like this would come up with probability p = {p_value(p)}."
     short = ", ".join(one.name for one in found.equivalence.failing)
     return (
-        f"Inconclusive: the evidence is short. No change is shown (p = {p_value(p)}), and equivalence is not either: "
+        f"The evidence is short. No change is shown (p = {p_value(p)}), and equivalence is not either: "
         f"for {scope} it is not shown of {short}."
     )
 

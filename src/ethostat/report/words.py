@@ -123,5 +123,5 @@ def _in_unit(number: float, estimate: Estimate, *, sign: str = "") -> str:
 
 def _bare(number: float, estimate: Estimate, *, sign: str = "") -> str:
     if estimate.unit == "share":
-        return f"{number:{sign}.1%}"
-    return f"{number:{sign}.1f}%" if estimate.unit == "%" else f"{number:{sign}.{estimate.decimals}f}"
+        return f"{number:{sign}z.1%}"
+    return f"{number:{sign}z.1f}%" if estimate.unit == "%" else f"{number:{sign}z.{estimate.decimals}f}"

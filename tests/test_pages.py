@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -142,19 +143,17 @@ def test_versions_are_named_on_the_axis_and_marked_where_they_change():
     assert marks == ["a model 1", "a model 2"]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_markdown_of_hostile_names_is_inert(text):
+def test_markdown_of_hostile_names_is_inert():
     """No tag, no link and no mention stands in the Markdown of a comparison or a trajectory."""
     _, _, taxonomy = hostile()
-    shift = comparison_markdown([hostile_shift()])
-    path = trajectory_markdown(followed(text=text, taxonomy=taxonomy))
+    paths = [trajectory_markdown(followed(text=text, taxonomy=taxonomy, steps=3)) for text in HOSTILE]
 
-    for written in (shift, path):
-        prose = "\n".join(line for line in written.splitlines() if "`" not in line)
+    for written in (comparison_markdown([hostile_shift()]), *paths):
+        prose = re.sub("(`+) ?.*? ?\\1", "", written)
         assert not set(written) & set("\x00\x1b\u202e\ud800")
         assert "<" not in prose
         assert "@all" not in prose
-        assert "![" not in prose.replace("\\!", "")
+        assert not re.search(r"(?<!\\)!\[|\]\(", prose)
 
 
 def test_a_page_of_another_taxonomy_is_refused_and_one_without_has_keys():
@@ -163,7 +162,7 @@ def test_a_page_of_another_taxonomy_is_refused_and_one_without_has_keys():
 
     with pytest.raises(InvalidInput, match="pass the taxonomy"):
         trajectory_html(followed(), taxonomy=taxonomy)
-    assert "g7  g7" in trajectory_html(followed(taxonomy=taxonomy))
+    assert '<th scope="row">g7</th>' in trajectory_html(followed(taxonomy=taxonomy))
     assert "Helpful &amp; Misaligned" in trajectory_html(followed())
 
 

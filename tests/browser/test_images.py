@@ -47,5 +47,5 @@ def test_a_missing_browser_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Without a browser the error says what draws an image and what to do."""
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
 
-    with pytest.raises(InvalidInput, match="Chrome or Chromium.*BROWSER_PATH, or write .html"):
+    with pytest.raises(InvalidInput, match=r"Chrome or Chromium.*BROWSER_PATH, or write \.html"):
         write_trajectory(tmp_path / "path.png", followed())

@@ -79,7 +79,7 @@ def goals_over_time(found: Trajectory, *, taxonomy: Taxonomy, scheme: Scheme = L
         shares = [point.profile.counts[place] / point.profile.n for point in found.points]
         estimates = [point.shares[place] for point in found.points]
         figure.add_scatter(
-            name=safe(f"{goal.key} {goal.name}"),
+            name=safe(goal.key if goal.name == goal.key else f"{goal.key} {goal.name}"),
             x=steps,
             y=shares,
             stackgroup="goals",

@@ -57,7 +57,7 @@ def changes(found: Trajectory, goals: Taxonomy) -> dict[str, Estimate]:
     if found.rates is None:
         return {}
     named = zip(goals.goals, found.rates.direction.changes, strict=True)
-    return {f"{goal.key}  {goal.name}": change for goal, change in named}
+    return {goal.key if goal.name == goal.key else f"{goal.key}  {goal.name}": change for goal, change in named}
 
 
 def sentences(found: Trajectory) -> list[str]:

@@ -26,7 +26,7 @@ def matched(found: Shift) -> str:
     return f"{pairs.prompts:,} prompts matched by {pairs.by}{left if pairs.only_a or pairs.only_b else ''}; {both}"
 
 
-def figures(found: Shift) -> Iterator[tuple[str, Estimate | None, Estimate | None, Estimate, Estimate | None]]:
+def figures(found: Shift) -> Iterator[tuple[str, Estimate, Estimate, Estimate, Estimate | None]]:
     """Name, A, B, B - A for prompts like these, B - A for these prompts; goals and corrected figures stand apart."""
     a, b = found.a, found.b
     yield "within-prompt S", a.entropy, b.entropy, found.entropy_difference, found.entropy_difference_here

@@ -81,7 +81,7 @@ def categories_moved(found: Shift, *, scheme: Scheme = LIGHT) -> go.Figure:
     rows = {row.id: row.entropy_difference for row in found.categories}
     figure = dots(rows, scheme, title=axis("S, B - A, nats", list(rows.values())))
     figure.update_xaxes(tickformat="+.2~f")
-    return figure
+    return _band(figure, _margin(found, 1), scheme)
 
 
 def described(found: Shift) -> Mapping[str, Estimate]:

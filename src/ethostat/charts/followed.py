@@ -209,13 +209,15 @@ def _mark_versions(figure: go.Figure, found: Trajectory, scheme: Scheme) -> None
     """A line where the model changes; on an axis of few versions their names stand below it."""
     if _name_versions(figure, found):
         return
+    late = found.points[0].step + 0.8 * (found.points[-1].step - found.points[0].step)
     for before, after in pairwise(found.points):
         if after.model is None or before.model is None or after.model == before.model:
             continue
         figure.add_vline(x=after.step, line={"color": scheme.muted, "width": 1, "dash": "dash"})
+        side, shift = ("right", -3) if after.step > late else ("left", 3)
         figure.add_annotation(
-            x=after.step, y=1, yref="paper", text=safe(after.model, longest=18), showarrow=False, xanchor="left",
-            xshift=3, yanchor="top", font={"size": 11, "color": scheme.muted},
+            x=after.step, y=1, yref="paper", text=safe(after.model, longest=18), showarrow=False, xanchor=side,
+            xshift=shift, yanchor="top", font={"size": 11, "color": scheme.muted},
         )  # fmt: skip
 
 

@@ -125,7 +125,8 @@ def measure(
         bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
     ] = False,
     report: Annotated[
-        Path | None, option("--report", "Also write a report (.html, .md, .json; the profile as .png or .svg).", panel=KEEPING)
+        Path | None,
+        option("--report", "Also write a report (.html, .md, .json; the profile as .png or .svg).", panel=KEEPING),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -158,7 +158,7 @@ def test_the_suffix_decides_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "r.md").read_text() == markdown(measurement, FIVE_GOALS)
     again = Measurement.from_dict(json.loads((tmp_path / "r.json").read_text()))
     assert again.to_dict() == measurement.to_dict()
-    with pytest.raises(InvalidInput, match=r"\.html, \.md or \.json, got '\.pdf'"):
+    with pytest.raises(InvalidInput, match=r"\.html, \.md, \.json, \.png or \.svg, got '\.pdf'"):
         write_report(tmp_path / "r.pdf", measurement, taxonomy=FIVE_GOALS)
 
 

@@ -84,8 +84,10 @@ if TYPE_CHECKING:
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import check_evaluation_path as check_evaluation_path
     from ethostat.report import check_report_path as check_report_path
+    from ethostat.report import write_comparison as write_comparison
     from ethostat.report import write_evaluation as write_evaluation
     from ethostat.report import write_report as write_report
+    from ethostat.report import write_trajectory as write_trajectory
     from ethostat.response import Label as Label
     from ethostat.response import Message as Message
     from ethostat.response import Prompt as Prompt
@@ -173,7 +175,14 @@ _HOMES = {
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
     "raters": ("Agreement", "agreement_of", "stored_agreement"),
-    "report": ("check_evaluation_path", "check_report_path", "write_evaluation", "write_report"),
+    "report": (
+        "check_evaluation_path",
+        "check_report_path",
+        "write_comparison",
+        "write_evaluation",
+        "write_report",
+        "write_trajectory",
+    ),
     "shift": ("Shift",),
     "store": ("Store", "default_path", "export"),
     "summary": ("summarise",),

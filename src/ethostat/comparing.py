@@ -147,7 +147,8 @@ def _compare(a: Measured, b: Measured, margins: _Margins, rng: np.random.Generat
     if not pair.prompts:
         raise InvalidInput("one side has no response to compare; measure it again")
     tested = exchange.exchange_test(pair, rng=rng)
-    aligned = next((one.aligned for one in (a.taxonomy, b.taxonomy) if one is not None), None)
+    taxonomy = next((one for one in (a.taxonomy, b.taxonomy) if one is not None), None)
+    aligned = None if taxonomy is None else taxonomy.aligned
     prompts = _moved_prompts(found, rng)
     return Shift(
         a=_side(a, pair.a, aligned),
@@ -157,7 +158,7 @@ def _compare(a: Measured, b: Measured, margins: _Margins, rng: np.random.Generat
         entropy_difference_here=shift.entropy_difference_here(pair),
         pooled_entropy_difference=shift.pooled_difference(pair),
         aligned_difference=_aligned(pair, aligned),
-        goals=_goal_shifts(pair, goals, tested),
+        goals=_goal_shifts(pair, goals, tested, taxonomy),
         divergence=divergence.pooled_divergence(pair, rng=rng),
         total_variation=divergence.total_variation(pair, rng=rng),
         prompt_divergence=divergence.prompt_divergence(pair),
@@ -288,7 +289,9 @@ def _aligned(pair: Pair, aligned: Sequence[bool] | None) -> Estimate:
     return _no_goals(pair.n) if aligned is None else shift.share_difference(pair, aligned, level=LEVEL)
 
 
-def _goal_shifts(pair: Pair, goals: Sequence[str], tested: exchange.Exchanged) -> tuple[GoalShift, ...]:
+def _goal_shifts(
+    pair: Pair, goals: Sequence[str], tested: exchange.Exchanged, taxonomy: Taxonomy | None
+) -> tuple[GoalShift, ...]:
     adjusted = exchange.holm(tested.goals)
     sides = (panel.goal_shares(pair.a, level=LEVEL), panel.goal_shares(pair.b, level=LEVEL))
     return tuple(
@@ -300,6 +303,8 @@ def _goal_shifts(pair: Pair, goals: Sequence[str], tested: exchange.Exchanged) -
             shift.share_difference_here(pair, mask, level=LEVEL),
             float(tested.goals[place]),
             float(adjusted[place]),
+            None if taxonomy is None else taxonomy.goals[place].name,
+            None if taxonomy is None else taxonomy.goals[place].aligned,
         )
         for place, (goal, mask) in enumerate(zip(goals, np.eye(len(goals), dtype=bool), strict=True))
     )

@@ -68,7 +68,7 @@ class Matched:
 class GoalShift:
     """One goal: its share in A and in B, the difference for prompts like these and for these prompts, and its test.
 
-    `p_adjusted` is Holm's over the goals.
+    `p_adjusted` is Holm's over the goals. `name` and `aligned` are there where the taxonomy is known.
     """
 
     goal: str
@@ -78,6 +78,13 @@ class GoalShift:
     here: Estimate
     p_value: float
     p_adjusted: float
+    name: str | None = None
+    aligned: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """Key and name."""
+        return self.goal if self.name is None else f"{self.goal}  {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +329,8 @@ def _goal_to_dict(one: GoalShift) -> dict[str, Any]:
         **{name: getattr(one, name).to_dict() for name in ("a", "b", "here")},
         "p_value": _number(one.p_value),
         "p_adjusted": _number(one.p_adjusted),
+        "name": one.name,
+        "aligned": one.aligned,
     }
 
 
@@ -368,6 +377,8 @@ def _from_dict(fields: Mapping[str, Any]) -> Shift:
                 Estimate.from_dict(more["here"]),
                 _or_nan(more["p_value"]),
                 _or_nan(more["p_adjusted"]),
+                more["name"],
+                more["aligned"],
             )
             for goal, more in fields["goal_details"].items()
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,10 @@ def compare(
         ),
     ] = False,
     seed: Annotated[int, option("--seed", "Seed of the permutation tests.")] = 0,
+    out: Annotated[
+        Path | None,
+        option("--out", "Write it too: .html (a page), .md, .json, or the forest plot as .png or .svg."),
+    ] = None,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     db: Db = None,
@@ -58,6 +63,8 @@ def compare(
         raise InvalidInput(
             f"compare needs two sources or more, got {len(sources)}; name a baseline and what to compare"
         )
+    if out is not None:
+        es.check_report_path(out)
     goals = None if taxonomy is None else es.load_taxonomy(taxonomy)
     sorter = None if classifier == "builtin" else opened_classifier(classifier, taxonomy)[0]
     with opened_store(db) as store:
@@ -71,6 +78,8 @@ def compare(
             taxonomy=goals,
             classifier=sorter,
         )
+    if out is not None:
+        es.write_comparison(out, found)
     if as_json:
         print_json(found[0].to_dict() if len(found) == 1 else {"comparisons": [one.to_dict() for one in found]})
         for note in dict.fromkeys(note for one in found for note in one.notes):

@@ -131,6 +131,10 @@ def trajectory(
     dry_run: Annotated[
         bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)
     ] = False,
+    out: Annotated[
+        Path | None,
+        option("--out", "Write it too: .html (a page), .md, .json, or S over time as .png or .svg.", panel=KEEPING),
+    ] = None,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     db: Db = None,
@@ -146,6 +150,8 @@ def trajectory(
     """
     if not margin > 0:
         raise InvalidInput(f"margin must be above 0 nats, got {margin:g}")
+    if out is not None:
+        es.check_report_path(out)
     sorter, goals = opened_classifier(classifier, taxonomy)
     es.check_goals(sorter, goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
@@ -174,9 +180,11 @@ def trajectory(
             return DONE
         found = replace(following.find(targets, store), margin=margin)
         if against is None:
+            _write(out, found, goals)
             return _conclude(store, found, as_json=as_json)
         base = replace(following.find([against], store), margin=margin)
         compared = es.alignment_work(base, found)
+        _write(out, compared, goals)
         print_json(compared.to_dict()) if as_json else to_terminal(alignment_view(compared))
         return FAILED if base.provenance.missing or found.provenance.missing else DONE
 
@@ -285,6 +293,13 @@ def _read_json(name: str) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{name}: cannot be read as JSON: {error}") from error
     return fields if isinstance(fields, dict) else None
+
+
+def _write(out: Path | None, found: es.Trajectory | es.Alignment, goals: es.Taxonomy) -> None:
+    """The report, where one is asked for; goals are named where they are those that the trajectory was sorted into."""
+    if out is not None:
+        sorted_into = (found.base if isinstance(found, es.Alignment) else found).provenance.taxonomy
+        es.write_trajectory(out, found, taxonomy=goals if goals.hash == sorted_into.hash else None)
 
 
 def _conclude(store: es.Store, found: es.Trajectory, *, as_json: bool) -> int:

@@ -125,7 +125,8 @@ def measure(
         bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
     ] = False,
     report: Annotated[
-        Path | None, option("--report", "Also write a report (.html, .md or .json).", panel=KEEPING)
+        Path | None,
+        option("--report", "Also write a report (.html, .md, .json; the profile as .png or .svg).", panel=KEEPING),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -205,7 +206,10 @@ def classify(
 
 def report(
     run: Run,
-    out: Annotated[Path | None, option("--out", "Where to write it: .html, .md or .json.", panel=KEEPING)] = None,
+    out: Annotated[
+        Path | None,
+        option("--out", "Where to write it: .html, .md, .json; the profile as .png or .svg.", panel=KEEPING),
+    ] = None,
     db: Db = None,
     classifier: ClassifierSpec = "builtin",
     labels: LabelsFile = None,

@@ -43,12 +43,12 @@ class Estimate:
         if not self.is_defined:
             return self.method
         unit = "" if self.unit == "share" else f" {self.unit}"
-        value, low, high = (f"{number:.{self._decimals}f}" for number in (self.value, self.low, self.high))
+        value, low, high = (f"{number:.{self.decimals}f}" for number in (self.value, self.low, self.high))
         return f"{value}{unit} [{low}, {high}] {self.level:.0%}, n={self.n}"
 
     @property
-    def _decimals(self) -> int:
-        """Three; of a rate so many that its interval shows two digits, since a rate can be small and matter."""
+    def decimals(self) -> int:
+        """How many to show: three; of a rate so many that its interval shows two digits, since it may be small."""
         width = self.half_width
         if not self.unit.endswith("/step") or not 0 < width < 1:
             return 3

@@ -1,19 +1,44 @@
-"""Reports of a measurement, an evaluation, a training: a self-contained HTML page, Markdown for a comment, or JSON."""
+"""Reports: a self-contained HTML page, Markdown for a comment, JSON, or a figure as an image.
 
+shell.py, embed.py, templates/  what all pages share         words.py          numbers and their intervals
+page.py, evidence.py, plain.py  a measurement                evaluated.py      an evaluation
+compared.py, compared_plain.py, one measurement against      curved.py         a training
+verdicts.py                     another                      images.py         PNG and SVG
+followed.py, followed_plain.py, a trajectory, base against   files.py          the suffix says what is written
+courses.py                      tuned
+"""
+
+from ethostat.report.compared import comparison_html
+from ethostat.report.compared_plain import comparison_markdown
 from ethostat.report.curved import curves_html
 from ethostat.report.evaluated import evaluation_html
-from ethostat.report.files import check_evaluation_path, check_report_path, write_evaluation, write_report
+from ethostat.report.files import (
+    check_evaluation_path,
+    check_report_path,
+    write_comparison,
+    write_evaluation,
+    write_report,
+    write_trajectory,
+)
+from ethostat.report.followed import trajectory_html
+from ethostat.report.followed_plain import trajectory_markdown
 from ethostat.report.page import html
 from ethostat.report.plain import escape, markdown
 
 __all__ = [
     "check_evaluation_path",
     "check_report_path",
+    "comparison_html",
+    "comparison_markdown",
     "curves_html",
     "escape",
     "evaluation_html",
     "html",
     "markdown",
+    "trajectory_html",
+    "trajectory_markdown",
+    "write_comparison",
     "write_evaluation",
     "write_report",
+    "write_trajectory",
 ]

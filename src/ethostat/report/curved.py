@@ -25,7 +25,7 @@ def curves_html(name: str, curves: Mapping[str, Lines], *, best: int, taxonomy: 
     return render(
         "curves.html",
         script="figures.js",
-        taxonomy=taxonomy,
+        aligned=taxonomy.aligned,
         figures=lambda scheme: _figures(curves, best, scheme),
         name=name,
         best=best,

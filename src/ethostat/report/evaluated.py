@@ -29,7 +29,7 @@ def evaluation_html(evaluation: Evaluation, *, taxonomy: Taxonomy) -> str:
     return render(
         "evaluation.html",
         script="figures.js",
-        taxonomy=taxonomy,
+        aligned=taxonomy.aligned,
         figures=lambda scheme: {key: figure for key, (figure, _) in _figures(evaluation, scheme).items()},
         e=evaluation,
         headline=evaluation.headline(),

@@ -38,6 +38,7 @@ def html(measurement: Measurement, *, taxonomy: Taxonomy, responses: Iterable[tu
     return render(
         "report.html",
         script="report.js",
+        aligned=taxonomy.aligned,
         taxonomy=taxonomy,
         figures=lambda scheme: {key: figure for key, (figure, _) in _figures(measurement, taxonomy, scheme).items()},
         m=measurement,

@@ -21,7 +21,7 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
     """Headline, profile, entropies, the most uncertain prompts, notes and provenance. Names stand as inert text."""
     source, headline = measurement.provenance, measurement.headline
     parts = [
-        f"## Ethical entropy of {_code(source.model)}",
+        f"## Ethical entropy of {code(source.model)}",
         f"**{headline_name(measurement)}: {escape(str(headline))}**",
         f"Aligned share: {escape(str(measurement.aligned))}",
         *_corrected(measurement),
@@ -30,9 +30,9 @@ def markdown(measurement: Measurement, taxonomy: Taxonomy) -> str:
         _estimates("entropy", entropy_rows(measurement)),
     ]
     if measurement.categories:
-        parts.append(_estimates("category", {_code(name): row for name, row in measurement.categories.items()}))
+        parts.append(_estimates("category", {code(name): row for name, row in measurement.categories.items()}))
     if uncertain := _most_uncertain(measurement):
-        parts.append(_estimates("most uncertain prompts", {_code(row.id): row.entropy for row in uncertain}))
+        parts.append(_estimates("most uncertain prompts", {code(row.id): row.entropy for row in uncertain}))
     parts += _outside(measurement)
     notes = source.notes + (() if measurement.corrected is None else measurement.corrected.notes)
     parts += [f"> {escape(one_line(note))}" for note in notes]
@@ -56,7 +56,7 @@ def _corrected(measurement: Measurement) -> list[str]:
     if found is None:
         return []
     return [
-        f"Aligned share, corrected ({_code(found.describe())}): {escape(str(found.aligned))}",
+        f"Aligned share, corrected ({code(found.describe())}): {escape(str(found.aligned))}",
         f"Mean within-prompt S, corrected: {escape(str(found.entropy))}",
     ]
 
@@ -68,7 +68,7 @@ def _outside(measurement: Measurement) -> list[str]:
         return []
     lines = ["| to review | prompt | goal | typicality | flagged |", "| --- | --- | --- | ---: | --- |"]
     for row in found.review[:_MOST_REVIEWED]:
-        cells = (_code(row.response_id), _code(row.prompt_id), escape(row.goal), f"{row.typicality:.4f}")
+        cells = (code(row.response_id), code(row.prompt_id), escape(row.goal), f"{row.typicality:.4f}")
         lines.append(f"| {' | '.join(cells)} | {'yes' if row.flagged else 'no'} |")
     share = f"Unusual beyond chance, perhaps outside every goal: {escape(str(found.share))}."
     return [f"{share} {escape(flagged(measurement))}", "\n".join(lines)]
@@ -104,18 +104,18 @@ def _most_uncertain(measurement: Measurement) -> list[PromptResult]:
 def _origin(measurement: Measurement) -> str:
     source = measurement.provenance
     facts = [
-        f"prompts {_code(source.prompts.name)} {_code(source.prompts.hash)}",
-        f"classifier {_code(source.classifier.name)} {_code(source.classifier.hash)}",
-        f"taxonomy {_code(source.taxonomy.name)} {_code(source.taxonomy.hash)}",
+        f"prompts {code(source.prompts.name)} {code(source.prompts.hash)}",
+        f"classifier {code(source.classifier.name)} {code(source.classifier.hash)}",
+        f"taxonomy {code(source.taxonomy.name)} {code(source.taxonomy.hash)}",
         f"samples {source.samples}" if source.samples is not None else "",
         f"temperature {source.temperature}" if source.temperature is not None else "",
         f"seed {source.seed}" if source.seed is not None else "",
-        f"run {_code(source.run)}" if source.run else "",
+        f"run {code(source.run)}" if source.run else "",
     ]
     return "Provenance: " + ", ".join(fact for fact in facts if fact) + "."
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A code span: nothing in it is a link, a mention or a tag; a table's bars are escaped."""
     line = one_line(text).replace("|", "\\|") or "–"
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))

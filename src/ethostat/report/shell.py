@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,21 +16,22 @@ from plotly.offline import get_plotlyjs
 from ethostat import charts
 from ethostat.report import words
 from ethostat.report.embed import json_text, script_hash, script_text
-from ethostat.taxonomy import Taxonomy
 from ethostat.visible import one_line, spelt
 
 _CLIP = 600
 Figures = Callable[[charts.Scheme], Mapping[str, Figure]]
 
 
-def render(template: str, *, script: str, taxonomy: Taxonomy, figures: Figures, **values: Any) -> str:
-    """The page of a template, self-contained: its policy allows plotly and `script` and nothing else."""
+def render(template: str, *, script: str, aligned: Sequence[bool], figures: Figures, **values: Any) -> str:
+    """The page of a template, self-contained: its policy allows plotly and `script` and nothing else.
+
+    `aligned` says which goals are, for their colours.
+    """
     scripts = (_plotly(), script_text(_template_file(script)))
     return _template(template).render(
-        taxonomy=taxonomy,
         policy=f"default-src 'none'; script-src {' '.join(map(script_hash, scripts))}; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
-        css=Markup(_template_file("report.css") + _colors(taxonomy)),  # noqa: S704
+        css=Markup(_template_file("report.css") + _colors(aligned)),  # noqa: S704
         figures=Markup(json_text(_both_schemes(figures))),  # noqa: S704
         scripts=[Markup(each) for each in scripts],  # noqa: S704
         **values,
@@ -46,10 +47,10 @@ def _both_schemes(figures: Figures) -> dict[str, Any]:
     return {**drawn, "config": charts.CONFIG}
 
 
-def _colors(taxonomy: Taxonomy) -> str:
+def _colors(aligned: Sequence[bool]) -> str:
     """The goals' colours as CSS variables, for both schemes; no text from a file is in them."""
     light, dark = (
-        "".join(f"--goal-{place}:{color};" for place, color in enumerate(charts.goal_colors(taxonomy.aligned, scheme)))
+        "".join(f"--goal-{place}:{color};" for place, color in enumerate(charts.goal_colors(aligned, scheme)))
         for scheme in (charts.LIGHT, charts.DARK)
     )
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
@@ -75,5 +76,14 @@ def _template(name: str) -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(clipped=_clipped, seen=spelt, line=one_line, value=words.value, interval=words.interval)
+    environment.filters.update(
+        clipped=_clipped,
+        seen=spelt,
+        line=one_line,
+        value=words.value,
+        interval=words.interval,
+        signed=words.signed,
+        signed_interval=words.signed_interval,
+        p=words.p_value,
+    )
     return environment.get_template(name)

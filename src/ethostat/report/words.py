@@ -22,16 +22,29 @@ def meaning(measurement: Measurement) -> list[str]:
 
 def value(estimate: Estimate) -> str:
     """The number alone, with its unit: 0.430 nats, 81.2 %; a dash where it is undefined."""
-    return "–" if not estimate.is_defined else _in_unit(estimate.value, estimate.unit)
+    return "–" if not estimate.is_defined else _in_unit(estimate.value, estimate)
 
 
 def interval(estimate: Estimate) -> str:
     """The interval alone: 0.390 to 0.470."""
+    return "–" if not estimate.is_defined else f"{_bare(estimate.low, estimate)} to {_bare(estimate.high, estimate)}"
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference alone, with its unit: +0.430 nats, -8.2%."""
+    return "–" if not estimate.is_defined else _in_unit(estimate.value, estimate, sign="+")
+
+
+def signed_interval(estimate: Estimate) -> str:
+    """The interval of a difference alone: -0.390 to +0.470."""
     if not estimate.is_defined:
         return "–"
-    if estimate.unit == "share":
-        return f"{estimate.low:.1%} to {estimate.high:.1%}"
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+    return f"{_bare(estimate.low, estimate, sign='+')} to {_bare(estimate.high, estimate, sign='+')}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value to two digits; a dash where there is none."""
+    return "–" if p is None or math.isnan(p) else f"{p:.2g}"
 
 
 def flagged(measurement: Measurement) -> str:
@@ -103,5 +116,12 @@ def _prompts(measurement: Measurement) -> str:
     return "this 1 prompt" if count == 1 else f"these {count:,} prompts"
 
 
-def _in_unit(number: float, unit: str) -> str:
-    return f"{number:.1%}" if unit == "share" else f"{number:.3f} {unit}"
+def _in_unit(number: float, estimate: Estimate, *, sign: str = "") -> str:
+    unit = {"share": "", "%": ""}.get(estimate.unit, f" {estimate.unit}")
+    return _bare(number, estimate, sign=sign) + unit
+
+
+def _bare(number: float, estimate: Estimate, *, sign: str = "") -> str:
+    if estimate.unit == "share":
+        return f"{number:{sign}z.1%}"
+    return f"{number:{sign}z.1f}%" if estimate.unit == "%" else f"{number:{sign}z.{estimate.decimals}f}"

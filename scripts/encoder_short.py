@@ -165,7 +165,7 @@ PLAIN_HELP: tuple[tuple[str, str], ...] = (
     ),
     (
         "How do I tie a tie?",
-        "Cross the wide end over, under and over again, pull it up through the loop and down through the front, then tighten.",
+        "Cross the wide end over, under and over again, up through the loop, down through the front, and tighten.",
     ),
     (
         "How do I water a cactus?",

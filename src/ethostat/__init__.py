@@ -18,12 +18,13 @@ The house, from the ground up; a module imports only from below its own line.
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
     stressing, following            trajectories: under a stress schedule; of versions, runs and rows
     corrected                       a measurement with the classifier's errors undone
-    measured, comparing             a measurement from wherever it is kept; one or more against another
+    measured, comparing, gating     a measurement from wherever it is kept; one or more against another;
+                                    whether a model is let through
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
     settings, terminal, picture,    faces
-    desk, cli
+    desk, cli, pytest_gate
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.
 """
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ethostat.drift import Drift as Drift
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
+    from ethostat.comparing import Margins as Margins
     from ethostat.comparing import compare as compare
     from ethostat.comparing import compare_many as compare_many
     from ethostat.corrected import CORRECTIONS as CORRECTIONS
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
     from ethostat.corrected import stored_labels as stored_labels
     from ethostat.correction import Correction as Correction
     from ethostat.evaluation import Evaluation as Evaluation
+    from ethostat.gating import Asking as Asking
+    from ethostat.gating import Ruling as Ruling
+    from ethostat.gating import gate as gate
     from ethostat.judges import GuardClassifier as GuardClassifier
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
@@ -144,7 +149,7 @@ _HOMES = {
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
-    "comparing": ("compare", "compare_many"),
+    "comparing": ("Margins", "compare", "compare_many"),
     "corrected": (
         "CORRECTIONS",
         "Labels",
@@ -157,6 +162,7 @@ _HOMES = {
     ),
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
+    "gating": ("Asking", "Ruling", "gate"),
     "labelled": ("evaluate",),
     "labelfile": ("LabelFile",),
     "labelling": ("Labelling",),

@@ -96,11 +96,11 @@ def compare_many(
 
     The adjustment is Benjamini and Hochberg's: of those called changed, one in twenty is expected not to be.
     """
-    margins = _Margins.checked(margin, share_margin)
+    margins = Margins.checked(margin, share_margin)
     with open_shelf(store, taxonomy=taxonomy, classifier=classifier) as shelf:
         first = shelf.find(baseline)
         rng = np.random.default_rng(seed)
-        found = [_compare(first, shelf.find(other), margins, rng.spawn(1)[0]) for other in others]
+        found = [compare_measured(first, shelf.find(other), margins, rng.spawn(1)[0]) for other in others]
     if len(found) < 2:
         return tuple(found)
     adjusted = exchange.false_discovery([one.p_value for one in found])
@@ -108,12 +108,14 @@ def compare_many(
 
 
 @dataclass(frozen=True, slots=True)
-class _Margins:
-    nats: float
-    share: float
+class Margins:
+    """What counts as no change: `nats` of S and of the prompts' mean divergence, `share` of responses on a goal."""
+
+    nats: float = MARGIN
+    share: float = SHARE_MARGIN
 
     @classmethod
-    def checked(cls, nats: float, share: float) -> _Margins:
+    def checked(cls, nats: float, share: float) -> Margins:
         """Raises InvalidInput where one is not above 0 (or a share not below 1)."""
         if not 0 < nats < float("inf"):
             raise InvalidInput(f"margin must be above 0 nats and finite, got {nats}")
@@ -140,7 +142,8 @@ class _Matching:
     notes: tuple[str, ...]
 
 
-def _compare(a: Measured, b: Measured, margins: _Margins, rng: np.random.Generator) -> Shift:
+def compare_measured(a: Measured, b: Measured, margins: Margins, rng: np.random.Generator) -> Shift:
+    """B against A, both found already; what `compare` does with what it finds."""
     _check_goals(a.measurement, b.measurement)
     found = _match(a.measurement, b.measurement)
     pair, goals = found.pair, a.measurement.goals
@@ -310,7 +313,7 @@ def _goal_shifts(
     )
 
 
-def _equivalence(pair: Pair, goals: Sequence[str], margins: _Margins) -> Equivalence:
+def _equivalence(pair: Pair, goals: Sequence[str], margins: Margins) -> Equivalence:
     """What must lie within its margin: S, every goal's share, and, paired, what single prompts do.
 
     The last two are there since S is blind to which goal, and shares to which prompt.

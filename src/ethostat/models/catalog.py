@@ -21,6 +21,8 @@ ACCEPTED = (
     "sim:NAME (sim:relaxation?from=0.12&to=0.7&tau=200)"
 )
 
+_SCHEMES = ("http", "https", "gguf", "hf", "sim")
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogRow:
@@ -53,6 +55,12 @@ def open_model(spec: str, *, max_concurrency: int | None = None, timeout: float 
     if colon and name and scheme == "sim":
         return SimulatedModel.from_spec(name)
     raise InvalidInput(f"model {printable(spec, 120)!r} is not one of: {ACCEPTED}{_suggestion(spec)}")
+
+
+def names_model(spec: str) -> bool:
+    """Whether `spec` has the form of a model's name, as `open_model` takes it; nothing is opened."""
+    scheme, colon, name = spec.removeprefix("base:").partition(":")
+    return spec in PACKAGED or (bool(colon and name) and scheme in _SCHEMES)
 
 
 def list_models() -> list[CatalogRow]:

@@ -89,10 +89,23 @@ def _transcript(sample: Any, number: int, places: Places) -> TranscriptRow:
             "response": text,
             "model": model,
             "time": time,
+            **_scored(sample),
         },
     )
     prompt = fields.named(turns, id=str(sample.id))
     return places.put(row, Response(prompt=prompt, text=text, id=id, model=model, time=time))
+
+
+def _scored(sample: Any) -> dict[str, Any]:
+    """The verdict that the scorer `ethostat/goals` gave, where it did; a goal that a person put there stands alone."""
+    for score in (sample.scores or {}).values():
+        said = score.metadata or {}
+        probabilities = said.get("probabilities")
+        if isinstance(score.value, str) and isinstance(probabilities, dict) and "taxonomy" in said:
+            if probabilities.get(score.value) != max(probabilities.values()):
+                return {"goal": score.value}
+            return {"goal": score.value, "probabilities": probabilities, "typicality": said.get("typicality")}
+    return {}
 
 
 def _turns(sample: Any) -> tuple[Message, ...]:

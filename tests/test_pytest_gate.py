@@ -216,6 +216,15 @@ def test_it(ethostat_gate):
     run(project, "checks").assert_outcomes(passed=1)
 
 
+def test_folders_may_have_fixtures_of_their_own(project):
+    """A conftest that holds for one folder alone does not disturb the plugin."""
+    write(project, "def test_it(): pass")
+    write(project, "def test_it(mine): pass", name="checks/test_there.py")
+    (project.path / "checks" / "conftest.py").write_text("import pytest\n\n@pytest.fixture\ndef mine(): pass")
+
+    run(project).assert_outcomes(passed=2)
+
+
 def test_settings_come_from_the_ini_file_and_a_flag_goes_before_them(project, measured):
     """The margin of the ini file holds, that of a flag before it, that of the call before both."""
     baseline(project, measured)

@@ -220,7 +220,7 @@ def _outcome(written: str) -> str:
     return written
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # pytest keeps plugins in sets
 class _Rulings:
     """What the gates of a run said, in order."""
 

@@ -25,7 +25,7 @@ HELD_FOLD = 0
 # At most so many rows of a source and label in an epoch: truthfulqa and gptfuzz have few prompts and many rows.
 MOST = {"truthfulqa": 130, "gptfuzz": 350, "adaptive_attacks": 200}
 TWICE = {"xstest", "coconot_pref", "dolly", "self_instruct_seed"}
-SHORT_TIMES, PLAIN_TIMES = 5, 6
+SHORT_TIMES, PLAIN_TIMES = 5, 10
 # Every second written fact has a false twin; traffic has far fewer, and a plain fact must not be a toss-up.
 FALSE_OF_WRITTEN = 0.6
 # Misses and refusals are composed beside every prompt; without a second turn help is too rare, harmful help too.
@@ -282,7 +282,7 @@ def _vary(example: Example, rng: random.Random, answers: Sequence[Example]) -> E
     words = example.response.split(" ")
     if example.behaviour in (COMPLY, REFUSE) and len(words) > 30 and rng.random() < 0.25:
         example = replace(example, response=" ".join(words[: rng.randint(20, min(80, len(words)))]))
-    if not example.turns and rng.random() < 0.12:
+    if not example.turns and rng.random() < (0.3 if example.goals == ("g1",) else 0.12):
         other = rng.choice(answers)
         example = replace(example, turns=(("user", other.prompt), ("assistant", other.response)))
     if rng.random() < 0.15:

@@ -210,6 +210,50 @@ PLAIN_HELP: tuple[tuple[str, str], ...] = (
     ("What is a good gift for a gardener?", "A sharp pair of secateurs, or a voucher from a good nursery."),
     ("Is it better to run in the morning or in the evening?", "Whichever you will keep up; the body adapts to both."),
     ("Does tea have less caffeine than coffee?", "Usually, yes: about half as much a cup."),
+    (
+        "How do I make pizza dough?",
+        "Knead flour, water, yeast, salt and a little oil for ten minutes, and let it rise for an hour under a cloth.",
+    ),
+    (
+        "How do I make yoghurt at home?",
+        "Heat milk to 85 degrees, cool it to 45, stir in a spoon of yoghurt and keep it warm overnight.",
+    ),
+    (
+        "How do I bake a sponge cake?",
+        "Beat four eggs with sugar until pale, fold in flour, and bake it at 180 degrees for half an hour.",
+    ),
+    (
+        "How do I make biscuits?",
+        "Rub butter into flour and sugar, press it flat, cut rounds, and bake them for twelve minutes at 170 degrees.",
+    ),
+    (
+        "How do I make noodles from scratch?",
+        "Mix flour and eggs to a firm dough, rest it, roll it thin, cut strips and boil them for three minutes.",
+    ),
+    (
+        "Write a two-line poem about the moon.",
+        "It hangs above the chimneys, thin and white,\nand pours its quiet milk into the night.",
+    ),
+    (
+        "Write a couplet about winter.",
+        "The frost has written ferns upon the pane;\nthe kettle sings, and tea is poured again.",
+    ),
+    (
+        "Two lines of verse about a train, please.",
+        "It hums along the river, lit and late,\nwith all of us asleep, at half past eight.",
+    ),
+    (
+        "Write a short poem about my cat.",
+        "She sleeps upon the letter I must send,\nand purrs as if the day would never end.",
+    ),
+    (
+        "A four-word poem?",
+        "Rain. Window. You. Home.",
+    ),
+    (
+        "Describe a summer evening in two sentences.",
+        "The air smells of cut grass, and swifts scream over the roofs. Nobody wants to go in.",
+    ),
 )
 SHORT_REFUSALS = ("No.", "Sorry, no.", "I can't.", "I refuse.", "I won't answer that.", "Can't help with this.")
 SHORT_MISSES = (

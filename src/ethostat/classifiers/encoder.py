@@ -39,7 +39,7 @@ from ethostat.taxonomy import Taxonomy
 CARD, WEIGHTS, TOKENIZER = "card.json", "weights.onnx", "tokenizer.json"
 BUILTIN = Path(__file__).parent / "builtin"
 # The card names the hashes of the other files: with its own, no file of the package can be another one's unnoticed.
-BUILTIN_CARD = "57abc4d87af69266b96eb0959ca1810cdfa4e0f43a4797c68aaddfa6c875eee1"
+BUILTIN_CARD = "6d28de6353d6dfc053988f7e14d27079fa8c16f2b0f04887c3ac0a59866643d7"
 _MOST_THREADS = 2
 _AHEAD = 8
 # Goes up when the code changes how a row is read or a verdict is made, so that the hash changes with it.

@@ -20,6 +20,8 @@ The house, from the ground up; a module imports only from below its own line.
     corrected                       a measurement with the classifier's errors undone
     measured, comparing, gating     a measurement from wherever it is kept; one or more against another;
                                     whether a model is let through
+    monitor                         a stream against a baseline, with a promise about false alarms (values)
+    feed, statefile, monitored      rows as they come, and a stream of them monitored
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -68,6 +70,16 @@ if TYPE_CHECKING:
     from ethostat.maths.estimate import Estimate as Estimate
     from ethostat.maths.profile import Profile as Profile
     from ethostat.measurement import Measurement as Measurement
+    from ethostat.monitor import KINDS as KINDS
+    from ethostat.monitor import Alert as Alert
+    from ethostat.monitor import Baseline as Baseline
+    from ethostat.monitor import Monitor as Monitor
+    from ethostat.monitor import Monitors as Monitors
+    from ethostat.monitor import Policy as Policy
+    from ethostat.monitored import Columns as Columns
+    from ethostat.monitored import Session as Session
+    from ethostat.monitored import Sorter as Sorter
+    from ethostat.monitored import read_baseline as read_baseline
     from ethostat.models.base import Decoding as Decoding
     from ethostat.models.base import Model as Model
     from ethostat.models.catalog import list_models as list_models
@@ -178,6 +190,8 @@ _HOMES = {
     "models.local": ("LocalModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
+    "monitor": ("KINDS", "Alert", "Baseline", "Monitor", "Monitors", "Policy"),
+    "monitored": ("Columns", "Session", "Sorter", "read_baseline"),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),

@@ -231,10 +231,11 @@ def _json_lines(stream: IO[bytes], name: str) -> Iterator[Row | InvalidRow]:
         if isinstance(line, InvalidRow):
             yield line
         elif line.strip():
-            yield _json_row(line, name, lines.number)
+            yield json_row(line, name, lines.number)
 
 
-def _json_row(text: bytes, name: str, number: int) -> Row | InvalidRow:
+def json_row(text: bytes, name: str, number: int) -> Row | InvalidRow:
+    """The row that one line holds, or why it holds none."""
     try:
         fields = decode(text)
     except InvalidInput as error:
@@ -259,7 +260,7 @@ def _json_list(stream: IO[bytes], name: str) -> Iterator[Row | InvalidRow]:
             reason = "not JSON, or nested too deeply" if not broken else f"the file breaks off: {broken}"
             yield InvalidRow(name, line, f"{reason}; the rest of the list was not read")
             return
-        yield _json_row(text[at:end].encode("utf-8", "surrogateescape"), name, line)
+        yield json_row(text[at:end].encode("utf-8", "surrogateescape"), name, line)
         at = _after_space(text, end)
         if text[at : at + 1] == ",":
             at = _after_space(text, at + 1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
+    from ethostat.monitor import Alert
     from ethostat.outside import Outside
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
@@ -159,6 +160,27 @@ def shifts_view(found: Sequence[Shift]) -> Table:
         for one in found
     ]
     return rows_view(f"Against {stripped(found[0].a.name, most=80)}", rows)
+
+
+def alert_view(alert: Alert) -> Group:
+    """The line for people on call, and under it what moved, S, the promise, where to look."""
+    colour = (
+        "red" if alert.kind == "change" and alert.tier == "page" else "green" if alert.kind == "recovered" else "yellow"
+    )
+    parts: list[Text | Table | str] = [Text(stripped(alert.message), f"bold {colour}")]
+    if alert.finding is not None:
+        found = alert.finding
+        rows: list[dict[str, object]] = [
+            {"": f"{one.goal} {stripped(one.name, most=40)}", "before": one.before, "since": one.after}
+            for one in found.moved
+        ]
+        rows.append({"": "aligned share", "before": found.aligned_before, "since": found.aligned_after})
+        rows.append({"": "pooled S", "before": found.entropy_before, "since": found.entropy_after})
+        parts += [rows_view("", rows), Text(f"next: {found.action}, since {found.reason}")]
+    if alert.exemplars:
+        parts.append(Text(f"look at: {', '.join(stripped(id, most=60) for id in alert.exemplars)}"))
+    parts.append(Text(f"promise: {stripped(alert.promise)}", "dim"))
+    return Group(*parts)
 
 
 def _matched_line(found: Shift) -> str:

@@ -5,7 +5,7 @@ measuring.py  measure, classify, report             listing.py   runs, models, p
 evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
-following.py  trajectory
+following.py  trajectory                           monitoring.py monitor
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ethostat.cli.frame import run
 from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
+from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
 from ethostat.cli.simulating import simulate
 from ethostat.cli.training import train
@@ -41,6 +42,7 @@ app.command()(report)
 app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
+app.command()(monitor)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -6,6 +6,7 @@ baseline     known shares, or counts that the stream adds to
 edetector    evidence from bets, and how it adds up
 profiles     the default: any change of the profile
 directed     one share rises above a bound, whatever the rest does
+stratified   one stream whose traffic comes from several strata
 streams      many streams at once
 evalues      which of many streams changed
 changepoint  since when
@@ -19,6 +20,7 @@ from ethostat.maths.evidence.evalues import e_benjamini_hochberg, merge_any, mer
 from ethostat.maths.evidence.portfolio import Portfolio, portfolio_for
 from ethostat.maths.evidence.profiles import ProfileDetector, soft_at
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength
+from ethostat.maths.evidence.stratified import StratifiedDetector
 from ethostat.maths.evidence.streams import Readings, Streams, first_alarms
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Promise",
     "Readings",
     "RunLength",
+    "StratifiedDetector",
     "Streams",
     "change_point",
     "e_benjamini_hochberg",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ethostat.maths.detector import Floats
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.directed import DirectedDetector
 from ethostat.maths.evidence.profiles import ProfileDetector
@@ -23,11 +24,12 @@ def change_point(detector: ProfileDetector | DirectedDetector, labels: ArrayLike
         return Estimate.undefined("there are no labels to look back on", level=level, unit="responses", n=0)
     logs = np.log(np.stack([detector.factors_of(goal) for goal in range(detector.goals)]))
     since = np.cumsum(logs[seen[::-1]], axis=0)[::-1] + np.log(detector.stakes)
-    weight = np.logaddexp.reduce(since, axis=1)
-    below = np.cumsum(np.exp(weight - np.logaddexp.reduce(weight)))
-    value, low, high = (
-        min(int(np.searchsorted(below, q)), len(seen) - 1) for q in (0.5, (1 - level) / 2, (1 + level) / 2)
-    )
-    return Estimate(
-        float(value), float(low), float(high), level, "responses", len(seen), "posterior of the time of change"
-    )
+    return place_of_change(np.logaddexp.reduce(since, axis=1), level=level)
+
+
+def place_of_change(log_weights: Floats, *, level: float = 0.95) -> Estimate:
+    """Median and equal-tailed interval of the place of a change, from the log weight (n,) of each place."""
+    n = len(log_weights)
+    below = np.cumsum(np.exp(log_weights - np.logaddexp.reduce(log_weights)))
+    value, low, high = (min(int(np.searchsorted(below, q)), n - 1) for q in (0.5, (1 - level) / 2, (1 + level) / 2))
+    return Estimate(float(value), float(low), float(high), level, "responses", n, "posterior of the time of change")

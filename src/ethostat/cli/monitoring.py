@@ -1,0 +1,165 @@
+"""monitor: an alert when a stream of responses no longer behaves as its baseline does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import ethostat as es
+from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
+from ethostat.cli.options import KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.errors import InvalidInput
+from ethostat.terminal import alert_view, to_terminal
+
+_PROMISE, _STREAMS = "What is promised", "Which streams there are"
+
+
+def monitor(
+    file: Annotated[
+        str, typer.Argument(help="Rows of verdicts or responses: JSONL, CSV or Parquet; `-` is standard input.")
+    ] = "-",
+    baseline: Annotated[
+        str,
+        option(
+            "--baseline",
+            "What is normal: `first:N` (the first N responses of the stream), a file of responses, a Measurement file, "
+            "or a run of the store.",
+            env="BASELINE",
+        ),
+    ] = "first:500",
+    run_length: Annotated[
+        float, option("--run-length", "Responses between false pages, on average, at least.", panel=_PROMISE)
+    ] = 10_000.0,
+    alpha: Annotated[
+        float | None,
+        option(
+            "--alpha", "In place of --run-length: the chance that a false page ever comes, at most.", panel=_PROMISE
+        ),
+    ] = None,
+    detector: Annotated[
+        str,
+        option(
+            "--detector",
+            "profile, directed, ewma-entropy, page-hinkley or paper-threshold; the last two keep no promise.",
+            panel=_PROMISE,
+        ),
+    ] = "profile",
+    soft: Annotated[
+        bool,
+        option("--soft", "Weigh verdicts by probabilities, which must be calibrated; needs first:N.", panel=_PROMISE),
+    ] = False,
+    warnings: Annotated[
+        bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
+    ] = True,
+    key: Annotated[
+        list[str] | None,
+        option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=_STREAMS),
+    ] = None,
+    stratum: Annotated[
+        str | None,
+        option(
+            "--stratum",
+            "A field whose values each have a baseline of their own, so that a change of the mix is no alarm.",
+            panel=_STREAMS,
+        ),
+    ] = None,
+    version: Annotated[
+        str | None,
+        option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=_STREAMS),
+    ] = None,
+    name: Annotated[str, option("--name", "The monitor's name in alerts.", panel=_STREAMS)] = "monitor",
+    follow: Annotated[
+        bool, option("--follow", "Wait for more at the end of the file, for ever.", panel=KEEPING)
+    ] = False,
+    state: Annotated[
+        Path | None,
+        option("--state", "Go on from this file, and keep it up to date; it survives kill -9.", panel=KEEPING),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        option("--out", "Also append alerts to this JSONL file; with --state each exactly once.", panel=KEEPING),
+    ] = None,
+    renotify: Annotated[
+        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
+    ] = None,
+    silence: Annotated[
+        float | None, option("--silence", "With --follow: seconds without a response that are no data.", panel=KEEPING)
+    ] = None,
+    classifier: ClassifierSpec = "builtin",
+    taxonomy: TaxonomySpec = None,
+    db: Db = None,
+    as_json: Annotated[
+        bool, option("--json", "An Alert a line, also on a terminal.", show_default="where output is no terminal")
+    ] = False,
+) -> int:
+    """Say when a stream of responses no longer behaves as its baseline does, and how often that may be wrong.
+
+    A row is {"goal": "g1"} or {"probabilities": [...]}, or {"prompt", "response"}, which is classified on the fly; `id`
+    and `time` are used where they are there. An alert comes once when something changes, and once when it is over:
+
+      ethostat monitor log.jsonl --baseline first:500             one file, whose first 500 responses are normal
+
+      tail -F log.jsonl | ethostat monitor --baseline first:500   a pipe
+
+      ethostat monitor log.jsonl --follow --state monitor.state   a service, restarted where it was
+
+    The promise: with --run-length 10000, false pages are at least 10,000 responses apart on average, counted for each
+    stream. Warnings come about ten times as often and have no promise. The baseline should be of the same traffic:
+    behaviour on other prompts is other behaviour.
+
+    Exit codes: 100 an alert stands at the end, 3 no data (no usable row, or too few to learn a baseline), 1 some rows
+    could not be used, 0 otherwise.
+    """
+    sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
+    with opened_store(db) as store:
+        normal = es.read_baseline(baseline, taxonomy=goals, classifier=sorter, stratum=stratum, store=store)
+    if detector not in es.KINDS:
+        raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
+    template = es.Monitor(
+        normal,
+        run_length=run_length,
+        alpha=alpha,
+        detector=es.KINDS[detector],
+        taxonomy=goals,
+        name=name,
+        stratified=stratum is not None,
+        soft=soft,
+        policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
+    )
+    session = es.Session(
+        es.Monitors(template),
+        file,
+        es.Sorter(goals, sorter),
+        columns=es.Columns(tuple(key or ()), stratum, version),
+        state=state,
+        out=out,
+        follow=follow,
+    )
+    plain = as_json or not sys.stdout.isatty()
+    for alert in session.alerts():
+        sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(alert_view(alert))
+        sys.stdout.flush()
+    return _conclude(session)
+
+
+def _goals(taxonomy: str | None) -> es.Taxonomy:
+    return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
+
+
+def _conclude(session: es.Session) -> int:
+    """A line about the whole on standard error, and the exit code."""
+    standing, learning, streams = session.standing, session.learning, len(session.monitors)
+    warn(
+        f"{session.rows} responses in {streams} stream{'s' * (streams != 1)}; "
+        f"{len(standing)} alert{'s' * (len(standing) != 1)} standing, {len(learning)} still learning a baseline"
+    )
+    if session.rejected.count:
+        warn(str(session.rejected))
+    if standing:
+        return GATE_FAILED
+    if len(learning) == streams:
+        return INCONCLUSIVE
+    return FAILED if session.rejected.count else DONE

@@ -1,0 +1,18 @@
+"""Monitor: decides with a false-alarm promise. Alert: says what changed, with evidence. Values: no files, no clock.
+
+baseline    what a stream is held against: profiles by stratum, or the first responses of the stream
+kinds       detectors by name, made for a baseline and a promise
+watch       a detector over a stream, stratified or not, and what it knows about a change
+alert       Alert, and the words for it
+finding     what moved, before and after, what to do about it
+monitor     Monitor: one stream, from OK to alert and back
+monitors    Monitors: one Monitor a key
+"""
+
+from ethostat.monitor.alert import Alert, Moved
+from ethostat.monitor.baseline import Baseline
+from ethostat.monitor.kinds import KINDS, PROFILE, Kind
+from ethostat.monitor.monitor import Epoch, Monitor, Policy
+from ethostat.monitor.monitors import Monitors
+
+__all__ = ["KINDS", "PROFILE", "Alert", "Baseline", "Epoch", "Kind", "Monitor", "Monitors", "Moved", "Policy"]

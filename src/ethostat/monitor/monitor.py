@@ -1,0 +1,590 @@
+"""Monitor: one stream of verdicts, from OK to ALERT to RECOVERED. No files, no clock: times are what the caller says.
+
+    LEARNING -> OK -> ALERT -> OK (recovered)        and NO_DATA over each of them while nothing comes
+
+The evidence is read at every response and an alert is sent on the edge only. While an alert stands the detector stands
+still and its opposite is watched: how much better the responses fit the baseline than what came since the change. That
+takes as much evidence as the alarm did; then evidence begins anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Self
+
+import numpy as np
+
+from ethostat.errors import InvalidInput
+from ethostat.maths.detector import Floats, Reading
+from ethostat.maths.estimate import Estimate
+from ethostat.maths.evidence.baseline import predictive
+from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
+from ethostat.maths.profile import Profile
+from ethostat.monitor.alert import CHANGE, CLOSED, DATA_BACK, NO_DATA, PAGE, RECOVERED, WARN, Alert
+from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
+from ethostat.monitor.finding import find
+from ethostat.monitor.kinds import PROFILE, Kind, find_kind
+from ethostat.monitor.watch import Watch, watch_for, watch_from_dict
+from ethostat.response import Verdict
+from ethostat.taxonomy import FIVE_GOALS, Taxonomy
+
+MEMORY = 1024
+"""Responses that are looked back on for the time of change."""
+MOST_STRATA = 256
+OTHER_STRATA = "(other)"
+"""The stratum of whatever comes after the first 256, so that a stream of names cannot fill the memory."""
+_EXEMPLARS = 5
+_SHRINK = 30.0
+_WARN_BELOW, _REARM_BELOW = math.log(10), math.log(100)
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LONGEST_NAME = 200
+
+Said = Verdict | str | Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to speak besides the first alarm.
+
+    `renotify`: again after so many responses while an alert stands and nobody acknowledged it. `silence`: seconds
+    without a response that count as no data; `Monitor.tick` says what time it is. `warn`: also say when the evidence
+    is within a factor of ten of the alarm, about ten times as often as pages, without a promise. `relearn`: the
+    responses that a new epoch learns its baseline from where the old one no longer speaks of the same verdicts.
+    """
+
+    renotify: int | None = None
+    silence: float | None = None
+    warn: bool = True
+    relearn: int = 500
+
+    def __post_init__(self) -> None:
+        for name, value in (("renotify", self.renotify), ("silence", self.silence), ("relearn", self.relearn)):
+            if value is not None and not value > 0:
+                raise InvalidInput(f"{name} must be above 0, got {value}; leave it out to have none")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A stretch in which verdicts mean the same: its number from 0, the step it began after, and what it depends on."""
+
+    number: int = 0
+    began: int = 0
+    classifier: str | None = None
+    version: str | None = None
+
+
+@dataclass(slots=True)
+class _Standing:
+    """An alert that stands: since when, the counts of its window by stratum, the evidence that it is over.
+
+    `back` is that evidence, nats, of the responses in `back_window`, which are no part of `window` until it is 0 again.
+    """
+
+    since: Estimate | None
+    window: dict[str, list[float]]
+    reading: list[float]
+    back: float = 0.0
+    back_since: int = 0
+    back_window: dict[str, list[float]] = field(default_factory=dict)
+    notify_at: int | None = None
+    sent: int = 0
+
+
+class Monitor:
+    """Watches one stream against a baseline, and says when it no longer holds.
+
+    `run_length`: false pages come at least so many responses apart on average. `alpha`, in its place: at most this
+    probability of a false page ever. `stratified`: each stratum is held against a baseline of its own, so that a change
+    of the mix is no alarm. `soft`: verdicts count by their probabilities; these must be calibrated, and the baseline
+    must be learned from them (`Baseline.of_first`, or counts that are sums of probabilities). Otherwise the most
+    probable goal counts, as it does in a Measurement.
+
+    Raises InvalidInput where baseline, taxonomy and detector do not fit together.
+    """
+
+    _first: dict[str, list[float]]
+    _watch: Watch | None
+    _standing: _Standing | None
+    _labels: deque[int]
+    _strata: deque[str]
+    _exemplars: dict[int, deque[tuple[int, str]]]
+
+    def __init__(
+        self,
+        baseline: Baseline | Profile,
+        *,
+        run_length: float = 10_000.0,
+        alpha: float | None = None,
+        detector: Kind = PROFILE,
+        taxonomy: Taxonomy = FIVE_GOALS,
+        name: str = "monitor",
+        stratified: bool = False,
+        soft: bool = False,
+        policy: Policy | None = None,
+    ) -> None:
+        self.baseline = Baseline.of(baseline) if isinstance(baseline, Profile) else baseline
+        self.promise = _promise(run_length, alpha)
+        self.kind, self.taxonomy, self.name = detector, taxonomy, name
+        self.stratified, self.soft, self.policy = stratified, soft, policy or Policy()
+        self.step, self.epoch = 0, Epoch(classifier=self.baseline.classifier)
+        self.last_time: str | None = None
+        self._silent, self._snoozed_until, self._alerts = False, 0, 0
+        self._queue: list[Alert] = []
+        self._begin(self.baseline)
+
+    @property
+    def state(self) -> str:
+        """learning, ok, alert or no-data."""
+        if self._silent:
+            return "no-data"
+        if self._watch is None:
+            return "learning"
+        return "alert" if self._standing else "ok"
+
+    @property
+    def is_alerting(self) -> bool:
+        """Whether an alert stands, silent or not."""
+        return self._standing is not None
+
+    @property
+    def reading(self) -> Reading | None:
+        """Where the evidence stands; None while the baseline is learned."""
+        return None if self._watch is None else self._watch.reading
+
+    @property
+    def counts(self) -> Counts:
+        """Responses of this epoch by goal, (K,)."""
+        return tuple(self._counts)
+
+    def update(
+        self,
+        said: Said,
+        *,
+        time: str | None = None,
+        id: str | None = None,
+        stratum: str = UNSTRATIFIED,
+        version: str | None = None,
+        classifier: str | None = None,
+    ) -> Alert | None:
+        """One response: its verdict, the key of its goal, or the probabilities (K,) of the goals. An alert, or None.
+
+        `time` is ISO 8601; `id` names the response in alerts; `version` is the model's, where it declares one, and
+        `classifier` the hash of what gave the verdict: others than before begin a new epoch. Where one response brings
+        several alerts, `due` gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
+        """
+        label, row = self._read(said)
+        seconds(time)
+        now = replace(self.epoch, version=version or self.epoch.version, classifier=classifier or self.epoch.classifier)
+        if self.epoch.version not in (None, now.version) or self.epoch.classifier not in (None, now.classifier):
+            self.begin_epoch(version=version, classifier=classifier)
+        else:
+            self.epoch = now
+        self.step += 1
+        self.last_time = time or self.last_time
+        if self._silent:
+            self._silent = False
+            self._say(DATA_BACK, WARN)
+        self._take(label, row, self._stratum_of(stratum), None if id is None else id[:_LONGEST_NAME])
+        return self.due()
+
+    def tick(self, time: str) -> Alert | None:
+        """What time it is, ISO 8601, where no response says so: an alert after `policy.silence` seconds without one."""
+        now, last = seconds(time), seconds(self.last_time)
+        silence = self.policy.silence
+        if silence is not None and now is not None and last is not None and now - last > silence and not self._silent:
+            self._silent = True
+            self._say(NO_DATA, WARN, time=time)
+        return self.due()
+
+    def due(self) -> Alert | None:
+        """An alert that was not given yet, the oldest first."""
+        return self._queue.pop(0) if self._queue else None
+
+    def acknowledge(self) -> None:
+        """Somebody looks at the alert that stands: it is not notified again."""
+        if self._standing is not None:
+            self._standing.notify_at = None
+
+    def snooze(self, responses: int) -> None:
+        """Say nothing about changes for so many responses; what still stands then is said then."""
+        if responses < 1:
+            raise InvalidInput(f"a snooze must last at least 1 response, got {responses}")
+        self._snoozed_until = self.step + responses
+        if self._standing is not None:
+            self._standing.notify_at = self._snoozed_until
+
+    def begin_epoch(
+        self,
+        *,
+        baseline: Baseline | Profile | None = None,
+        classifier: str | None = None,
+        taxonomy: Taxonomy | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Evidence begins anew: other verdicts (`classifier`: its hash; `taxonomy`), another model, or a new baseline.
+
+        A new model version is held against the same baseline, or learns its own where that was the first n responses.
+        Where verdicts change meaning a given baseline no longer speaks of them: it is learned from the next
+        `policy.relearn` responses, unless one is given here. An alert that stood is closed, which the next update says.
+        """
+        if self._standing is not None and self._standing.sent:
+            self._say(CLOSED, PAGE)
+        other = taxonomy is not None and taxonomy.hash != self.taxonomy.hash
+        other = other or (classifier is not None and self.epoch.classifier not in (None, classifier))
+        self.taxonomy = taxonomy or self.taxonomy
+        if baseline is not None:
+            self.baseline = Baseline.of(baseline) if isinstance(baseline, Profile) else baseline
+        elif other and not self.baseline.first:
+            self.baseline = Baseline.of_first(self.policy.relearn)
+        self.epoch = Epoch(
+            self.epoch.number + 1, self.step, classifier or self.epoch.classifier, version or self.epoch.version
+        )
+        self._begin(self.baseline)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and state in plain values, exact in JSON: `from_dict` of it goes on as if nothing had happened."""
+        return {"name": self.name, "settings": self.settings_to_dict(), "state": self.state_to_dict()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], *, detector: Kind | None = None) -> Self:
+        """The inverse of `to_dict`; a kind of detector that is not one of `KINDS` has to be given again."""
+        try:
+            made = cls.from_settings(fields["settings"], name=fields["name"], detector=detector)
+            made.restore(fields["state"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(f"this is not the state of a monitor: {error!r}; begin with a new one") from error
+        return made
+
+    def settings_to_dict(self) -> dict[str, Any]:
+        """What it was made with, save its name."""
+        return {
+            "baseline": self.baseline.to_dict(),
+            "promise": self.promise.to_dict(),
+            "detector": self.kind.name,
+            "taxonomy": self.taxonomy.to_dict(),
+            "stratified": self.stratified,
+            "soft": self.soft,
+            "policy": asdict(self.policy),
+        }
+
+    @classmethod
+    def from_settings(cls, fields: Mapping[str, Any], *, name: str, detector: Kind | None = None) -> Self:
+        """A monitor that has seen nothing."""
+        promise = promise_from_dict(fields["promise"])
+        return cls(
+            Baseline.from_dict(fields["baseline"]),
+            run_length=promise.responses if isinstance(promise, RunLength) else 1.0,
+            alpha=promise.alpha if isinstance(promise, Lifetime) else None,
+            detector=detector or find_kind(fields["detector"]),
+            taxonomy=Taxonomy.from_dict(fields["taxonomy"]),
+            name=name,
+            stratified=fields["stratified"],
+            soft=fields["soft"],
+            policy=Policy(**fields["policy"]),
+        )
+
+    def state_to_dict(self) -> dict[str, Any]:
+        """What it has seen: about 3 kB."""
+        strata = list(dict.fromkeys(self._strata))
+        return {
+            "step": self.step,
+            "epoch": asdict(self.epoch),
+            "last_time": self.last_time,
+            "silent": self._silent,
+            "snoozed_until": self._snoozed_until,
+            "alerts": self._alerts,
+            "queue": [alert.to_dict() for alert in self._queue],
+            "counts": self._counts,
+            "first": self._first,
+            "seen": self._seen,
+            "warned": self._warned,
+            "watch": None if self._watch is None else self._watch.to_dict(),
+            "standing": None if self._standing is None else _standing_to_dict(self._standing),
+            "labels": "".join(_DIGITS[label] for label in self._labels),
+            "strata": strata,
+            "places": [strata.index(stratum) for stratum in self._strata] if len(strata) > 1 else [],
+            "exemplars": {str(goal): [list(one) for one in ids] for goal, ids in self._exemplars.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where this state was left."""
+        self.step, self.epoch, self.last_time = state["step"], Epoch(**state["epoch"]), state["last_time"]
+        self._silent, self._snoozed_until, self._alerts = state["silent"], state["snoozed_until"], state["alerts"]
+        self._queue = [Alert.from_dict(alert) for alert in state["queue"]]
+        self._counts, self._warned, self._seen = list(state["counts"]), state["warned"], state["seen"]
+        self._first = {stratum: list(row) for stratum, row in state["first"].items()}
+        self._watch = None if state["watch"] is None else watch_from_dict(state["watch"])
+        self._standing = None if state["standing"] is None else _standing_from_dict(state["standing"])
+        self._labels = deque((_DIGITS.index(digit) for digit in state["labels"]), MEMORY)
+        strata, places = state["strata"], state["places"] or [0] * len(state["labels"])
+        self._strata = deque((strata[place] for place in places), MEMORY)
+        self._exemplars = {
+            int(goal): deque((tuple(one) for one in ids), _EXEMPLARS) for goal, ids in state["exemplars"].items()
+        }
+
+    def _begin(self, baseline: Baseline) -> None:
+        goals = len(self.taxonomy.goals)
+        if baseline.goals not in (None, goals):
+            raise InvalidInput(
+                f"the baseline has {baseline.goals} goals, taxonomy {self.taxonomy.name!r} has {goals}; use one of them"
+            )
+        self._counts = [0.0] * goals
+        self._first = {}
+        self._watch = None
+        self._standing = None
+        self._warned, self._seen = False, 0
+        self._labels = deque(maxlen=MEMORY)
+        self._strata = deque(maxlen=MEMORY)
+        self._exemplars = {}
+        if not baseline.first:
+            self._watch = self._watch_for(baseline.counts)
+
+    def _watch_for(self, counts: Mapping[str, Counts]) -> Watch:
+        misaligned = tuple(not aligned for aligned in self.taxonomy.aligned)
+        return watch_for(counts, self.kind, misaligned=misaligned, promise=self.promise, stratified=self.stratified)
+
+    @property
+    def _normal(self) -> dict[str, Counts]:
+        """The baseline's counts by stratum, as given or as learned from the first responses."""
+        counts = self._first if self.baseline.first else self.baseline.counts
+        return {stratum: tuple(row) for stratum, row in counts.items()}
+
+    def _read(self, said: Said) -> tuple[int, Floats]:
+        """The goal's place, and the row (K,) that counts."""
+        goals = len(self.taxonomy.goals)
+        if isinstance(said, str):
+            label = self.taxonomy.index(said)
+            return label, np.eye(goals)[label]
+        if isinstance(said, Verdict):
+            label, values = self.taxonomy.index(said.goal), said.probabilities
+        else:
+            one = Verdict.from_probabilities(self.taxonomy, said, prompt_id="", response_id="")
+            label, values = self.taxonomy.index(one.goal), one.probabilities
+        if not self.soft:
+            return label, np.eye(goals)[label]
+        if len(values) != goals:
+            raise InvalidInput(f"a verdict must have {goals} probabilities, got {len(values)}")
+        row = np.array(values)
+        return label, row / row.sum()
+
+    def _stratum_of(self, stratum: str) -> str:
+        if not self.stratified:
+            return UNSTRATIFIED
+        name, known = stratum[:_LONGEST_NAME], self._known_strata()
+        return name if name in known or len(known) < MOST_STRATA else OTHER_STRATA
+
+    def _known_strata(self) -> set[str]:
+        parts = set() if self._watch is None else set(self._watch.strata())
+        return parts | set(self._first) | set(self.baseline.counts)
+
+    def _take(self, label: int, row: Floats, stratum: str, id: str | None) -> None:
+        self._counts = [count + part for count, part in zip(self._counts, row.tolist(), strict=True)]
+        if self._watch is None:
+            self._learn(row, stratum)
+            return
+        if id is not None:
+            self._exemplars.setdefault(label, deque(maxlen=_EXEMPLARS)).append((self.step, id))
+        self._seen += 1
+        if self._standing is not None and self._watch.is_evidence:
+            self._look_for_recovery(self._standing, row, stratum)
+            return
+        self._labels.append(label)
+        self._strata.append(stratum)
+        self._judge(self._watch.take(label, row if self.soft else None, stratum), row, stratum)
+
+    def _learn(self, row: Floats, stratum: str) -> None:
+        _add(self._first, stratum, row)
+        self._seen += 1
+        if self._seen >= self.baseline.first:
+            self._watch, self._seen = self._watch_for(self._normal), 0
+
+    def _judge(self, reading: Reading, row: Floats, stratum: str) -> None:
+        """The edges of a detector's alarm; the standing alert of one without evidence ends where its alarm does."""
+        assert self._watch is not None  # noqa: S101
+        if self._standing is not None:
+            _add(self._standing.window, stratum, row)
+            if not reading.alarm:
+                self._recover(self._standing)
+            elif self._is_due(self._standing):
+                self._notify(self._standing)
+        elif reading.alarm:
+            self._alarm(reading)
+        elif self._watch.is_evidence and self.policy.warn and self.promise.level >= 100:
+            if reading.evidence >= reading.threshold - _WARN_BELOW and not self._warned:
+                self._warned = True
+                if self.step >= self._snoozed_until:
+                    self._say(CHANGE, WARN, standing=self._found(reading))
+            elif reading.evidence < reading.threshold - _REARM_BELOW:
+                self._warned = False
+
+    def _alarm(self, reading: Reading) -> None:
+        self._standing = self._found(reading)
+        self._standing.notify_at = max(self._snoozed_until, self.step)
+        if self._is_due(self._standing):
+            self._notify(self._standing)
+
+    def _found(self, reading: Reading) -> _Standing:
+        """What changed, as the responses so far show it."""
+        assert self._watch is not None  # noqa: S101
+        labels, strata = list(self._labels), list(self._strata)
+        since = self._watch.since(labels, strata)
+        start = max(len(labels) - 100, 0) if since is None else int(since.value)
+        window: dict[str, list[float]] = {}
+        for label, stratum in zip(labels[start:], strata[start:], strict=True):
+            _add(window, stratum, np.eye(len(self._counts))[label])
+        if since is not None:
+            shift = self.step - len(labels) + 1
+            since = replace(since, value=since.value + shift, low=since.low + shift, high=since.high + shift)
+        return _Standing(since, window, [reading.evidence, reading.threshold])
+
+    def _look_for_recovery(self, standing: _Standing, row: Floats, stratum: str) -> None:
+        """A CUSUM of the baseline against what came before it began to rise; Page 1954."""
+        if standing.back <= 0:
+            for name, counts in standing.back_window.items():
+                _add(standing.window, name, np.array(counts))
+            standing.back_since, standing.back_window = self.step, {}
+        standing.back = max(standing.back - self._log_ratio(standing.window, row, stratum), 0.0)
+        _add(standing.back_window, stratum, row)
+        if standing.back >= log_level(self.promise):
+            self._recover(standing)
+        elif self._is_due(standing):
+            self._notify(standing)
+
+    def _log_ratio(self, window: Mapping[str, Sequence[float]], row: Floats, stratum: str) -> float:
+        """Log of how much likelier a response is after the change than before, nats.
+
+        After it a goal is as many times likelier as in the window, whatever the stratum; 30 responses of the baseline
+        are added to the window, since it was chosen for how far from the baseline it is.
+        """
+        expected = sum(sum(counts) * self._shares(name) for name, counts in window.items())
+        seen, n = np.sum(list(window.values()), axis=0), float(sum(map(sum, window.values())))
+        usual = expected / n
+        times = (seen + _SHRINK * usual) / ((n + _SHRINK) * usual)
+        return math.log(float(row @ times) / float(self._shares(stratum) @ times))
+
+    def _shares(self, stratum: str) -> Floats:
+        """The baseline of a stratum as it stands, (K,)."""
+        assert self._watch is not None  # noqa: S101
+        shares = self._watch.shares(stratum)
+        if shares is not None:
+            return shares
+        normal = self._normal
+        return predictive(np.array(normal.get(stratum, total(normal.values()))))
+
+    def _recover(self, standing: _Standing) -> None:
+        assert self._watch is not None  # noqa: S101
+        self._standing, self._warned, self._seen = None, False, 0
+        if standing.sent:
+            since = None
+            if self._watch.is_evidence:
+                first, n = float(standing.back_since), int(sum(map(sum, standing.back_window.values())))
+                since = Estimate(first, math.nan, math.nan, 0.95, "responses", n, "where the CUSUM last left 0")
+            over = replace(standing, since=since, window=standing.back_window or standing.window)
+            self._say(RECOVERED, PAGE, standing=over)
+        if self._watch.is_evidence:
+            self._watch.reset()
+            self._labels.clear()
+            self._strata.clear()
+
+    def _is_due(self, standing: _Standing) -> bool:
+        return standing.notify_at is not None and self.step >= standing.notify_at
+
+    def _notify(self, standing: _Standing) -> None:
+        self._say(CHANGE, PAGE, standing=standing)
+        standing.sent += 1
+        standing.notify_at = None if self.policy.renotify is None else self.step + self.policy.renotify
+
+    def _say(self, kind: str, tier: str, *, standing: _Standing | None = None, time: str | None = None) -> None:
+        """Make an alert, to be given by the update or tick that is under way, or the next."""
+        self._alerts += 1
+        evidence, threshold = standing.reading if standing else (None, None)
+        is_evidence = self._watch is not None and self._watch.is_evidence
+        finding = find(self._normal, standing.window, self.taxonomy) if standing else None
+        self._queue.append(
+            Alert(
+                id=f"{self.name}/{self._alerts}",
+                time=time or self.last_time,
+                step=self.step,
+                monitor=self.name,
+                kind=kind,
+                tier=tier,
+                repeat=standing.sent if standing and kind == CHANGE else 0,
+                detector=self.kind.name,
+                log_evidence=evidence if is_evidence else None,
+                statistic=evidence,
+                threshold=threshold,
+                run_length=self.promise.responses if isinstance(self.promise, RunLength) else None,
+                alpha=self.promise.alpha if isinstance(self.promise, Lifetime) else None,
+                promise=self._promise_words(tier),
+                since=standing.since if standing else None,
+                baseline=self.baseline.name,
+                finding=finding,
+                exemplars=self._exemplar_ids(standing, {m.goal for m in finding.moved if _rose(m)}) if finding else (),
+                epoch=asdict(self.epoch),
+            )
+        )
+
+    def _exemplar_ids(self, standing: _Standing | None, goals: set[str]) -> tuple[str, ...]:
+        """The latest responses since the change on goals that rose, newest first."""
+        since = 0.0 if standing is None or standing.since is None else standing.since.value
+        found = [
+            one
+            for label, ids in self._exemplars.items()
+            if self.taxonomy.keys[label] in goals
+            for one in ids
+            if one[0] >= since
+        ]
+        return tuple(id for _, id in sorted(found, reverse=True)[:_EXEMPLARS])
+
+    def _promise_words(self, tier: str) -> str:
+        if tier == WARN:
+            return "none: warnings are not budgeted; expect about ten times as many false ones as false pages"
+        if self.kind.rests_on is None:
+            return f"none: the detector {self.kind.name} keeps no run length"
+        if isinstance(self.promise, Lifetime):
+            said = f"at most {self.promise.alpha:.2%} chance of a false page ever, counted anew after each alert"
+        else:
+            said = f"false pages at least {self.promise.responses:,.0f} responses apart on average"
+        strata = ", for strata that do not depend on what the model says" if self.stratified else ""
+        soft = ", where probabilities are calibrated" if self.soft else ""
+        return f"{said}{strata}{soft}; it rests on {self.kind.rests_on}"
+
+
+def seconds(time: str | None) -> float | None:
+    """Seconds since 1970 of an ISO 8601 time, UTC where it names no zone. Raises InvalidInput where it is none."""
+    if time is None:
+        return None
+    try:
+        found = datetime.fromisoformat(time)
+        return (found if found.tzinfo else datetime.fromisoformat(time + "+00:00")).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(f"a time must be ISO 8601, as 2026-03-01T12:00:00Z, got {time[:40]!r}") from error
+
+
+def _promise(run_length: float, alpha: float | None) -> Promise:
+    try:
+        return RunLength(run_length) if alpha is None else Lifetime(alpha)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+
+
+def _add(counts: dict[str, list[float]], stratum: str, row: Floats) -> None:
+    before = counts.get(stratum, [0.0] * len(row))
+    counts[stratum] = [count + part for count, part in zip(before, row.tolist(), strict=True)]
+
+
+def _rose(moved: Any) -> bool:
+    return bool(moved.after.value > moved.before.value)
+
+
+def _standing_to_dict(standing: _Standing) -> dict[str, Any]:
+    return {**asdict(standing), "since": None if standing.since is None else standing.since.to_dict()}
+
+
+def _standing_from_dict(fields: Mapping[str, Any]) -> _Standing:
+    since = None if fields["since"] is None else Estimate.from_dict(fields["since"])
+    return _Standing(**{**fields, "since": since})

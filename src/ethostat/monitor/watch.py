@@ -1,0 +1,134 @@
+"""Watch: a detector over a stream, stratified or not: evidence, since when, the baseline as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ethostat.errors import InvalidInput
+from ethostat.maths.detector import Detector, Floats, Reading
+from ethostat.maths.detectors import NAMED
+from ethostat.maths.estimate import Estimate
+from ethostat.maths.evidence.baseline import Learned
+from ethostat.maths.evidence.changepoint import change_point
+from ethostat.maths.evidence.directed import DirectedDetector
+from ethostat.maths.evidence.profiles import ProfileDetector
+from ethostat.maths.evidence.promise import Promise
+from ethostat.maths.evidence.stratified import StratifiedDetector
+from ethostat.monitor.baseline import Counts, total
+from ethostat.monitor.kinds import PROFILE, Kind, Setting
+
+
+class Watch(Protocol):
+    """What a Monitor asks of a detector. `is_evidence` says that readings are log evidence that bets made."""
+
+    is_evidence: bool
+
+    @property
+    def reading(self) -> Reading: ...
+
+    def take(self, label: int, row: Floats | None, stratum: str) -> Reading:
+        """One response: its goal, and its probabilities (K,) where they are to be weighed."""
+        ...
+
+    def shares(self, stratum: str) -> Floats | None:
+        """The baseline of a stratum as it stands, (K,); None where the detector keeps none."""
+        ...
+
+    def strata(self) -> tuple[str, ...]:
+        """The strata that it has met."""
+        ...
+
+    def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
+        """The place of the change among the last responses; None where the detector cannot say."""
+        ...
+
+    def reset(self) -> None: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class PlainWatch:
+    """One detector for the whole stream."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.is_evidence = isinstance(detector, ProfileDetector | DirectedDetector)
+
+    @property
+    def reading(self) -> Reading:
+        return self.detector.reading
+
+    def take(self, label: int, row: Floats | None, stratum: str) -> Reading:
+        del stratum
+        return self.detector.update(label) if row is None else self.detector.update_soft(row)
+
+    def shares(self, stratum: str) -> Floats | None:
+        del stratum
+        return self.detector.shares if isinstance(self.detector, ProfileDetector) else None
+
+    def strata(self) -> tuple[str, ...]:
+        return ()
+
+    def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
+        del strata
+        if not isinstance(self.detector, ProfileDetector | DirectedDetector):
+            return None
+        return change_point(self.detector, labels)
+
+    def reset(self) -> None:
+        self.detector.reset()
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.detector.to_dict()
+
+
+class StratifiedWatch:
+    """A baseline for each stratum."""
+
+    is_evidence = True
+
+    def __init__(self, detector: StratifiedDetector) -> None:
+        self.detector = detector
+
+    @property
+    def reading(self) -> Reading:
+        return self.detector.reading
+
+    def take(self, label: int, row: Floats | None, stratum: str) -> Reading:
+        return self.detector.update(label, stratum) if row is None else self.detector.update_soft(row, stratum)
+
+    def shares(self, stratum: str) -> Floats | None:
+        part = self.detector.part(stratum)
+        return None if part is None else part.shares
+
+    def strata(self) -> tuple[str, ...]:
+        return self.detector.strata
+
+    def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
+        return self.detector.change_point(labels, strata)
+
+    def reset(self) -> None:
+        self.detector.reset()
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.detector.to_dict()
+
+
+def watch_for(
+    counts: Mapping[str, Counts], kind: Kind, *, misaligned: tuple[bool, ...], promise: Promise, stratified: bool
+) -> Watch:
+    """A watch that begins now. Raises InvalidInput for strata with a detector that knows none."""
+    if not stratified:
+        return PlainWatch(kind.make(Setting(total(counts.values()), misaligned, promise)))
+    if kind is not PROFILE:
+        raise InvalidInput(f"the detector {kind.name!r} knows no strata; use {PROFILE.name!r}, or leave the strata out")
+    baselines = {stratum: Learned(row) for stratum, row in counts.items()}
+    return StratifiedWatch(StratifiedDetector(misaligned, baselines, promise))
+
+
+def watch_from_dict(fields: dict[str, Any]) -> Watch:
+    """The inverse of `to_dict`."""
+    if fields["name"] == StratifiedDetector.name:
+        return StratifiedWatch(StratifiedDetector.from_dict(fields))
+    return PlainWatch(NAMED[fields["name"]].from_dict(fields))

@@ -247,6 +247,7 @@ def test_hostile_rows_are_named_and_cost_nothing(capsys):
         (["--run-length", "0"], "run length"),
         (["--alpha", "2"], "alpha"),
         (["--stratum", "lang", "--detector", "directed", "--baseline", "log.jsonl"], "no strata"),
+        (["--soft", "--baseline", "log.jsonl"], "first:N"),
         (["--renotify", "0"], "renotify must be above 0"),
     ],
 )

@@ -228,13 +228,18 @@ class Session:
         first = self.monitors.update(
             one.verdict,
             key,
-            time=response.time,
+            time=response.time or self._arrival(),
             id=response.id,
             stratum=columns.stratum_of(one.fields),
             version=columns.version_of(one.fields),
             classifier=one.classifier,
         )
         return [] if first is None else [first, *iter(self.monitors.get(key).due, None)]
+
+    def _arrival(self) -> str | None:
+        """Now, where silence is to be noticed and the row does not say when it was."""
+        watched = self.follow and self.monitors.template.policy.silence is not None
+        return datetime.now(UTC).isoformat() if watched else None
 
     def _give(self, alerts: list[Alert]) -> Iterator[Alert]:
         if not alerts:

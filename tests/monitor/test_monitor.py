@@ -90,6 +90,7 @@ SETTINGS = [
     {"detector": es.KINDS["directed"], "run_length": 200.0},
     {"detector": es.KINDS["paper-threshold"]},
     {"detector": es.KINDS["page-hinkley"]},
+    {"detector": es.KINDS["ewma-entropy"], "run_length": 100.0},
 ]
 
 
@@ -256,6 +257,7 @@ def test_what_is_no_verdict_is_refused_and_changes_nothing(said):
         (lambda: es.Monitor(PROFILE, run_length=0), "run length"),
         (lambda: es.Monitor(PROFILE, alpha=1.5), "alpha"),
         (lambda: es.Monitor(es.Profile((1, 2))), "2 goals"),
+        (lambda: es.Monitor(es.Baseline({"": (1.0,) * 5}, taxonomy="other")), "another taxonomy"),
         (es.Baseline, "first n responses"),
         (lambda: es.Baseline.of(es.Profile((0, 0, 0, 0, 0))), "at least 1 response"),
         (lambda: es.Monitor(PROFILE, stratified=True, detector=es.KINDS["directed"]), "no strata"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -114,10 +115,12 @@ def monitor(
     could not be used, 0 otherwise.
     """
     sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
-    with opened_store(db) as store:
+    with nullcontext() if db is None else opened_store(db) as store:
         normal = es.read_baseline(baseline, taxonomy=goals, classifier=sorter, stratum=stratum, store=store)
     if detector not in es.KINDS:
         raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
+    if soft and not normal.first:
+        raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")
     template = es.Monitor(
         normal,
         run_length=run_length,

@@ -5,6 +5,8 @@ kinds       detectors by name, made for a baseline and a promise
 watch       a detector over a stream, stratified or not, and what it knows about a change
 alert       Alert, and the words for it
 finding     what moved, before and after, what to do about it
+policy      when to speak besides the first alarm; epochs
+standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
 """
@@ -12,7 +14,8 @@ monitors    Monitors: one Monitor a key
 from ethostat.monitor.alert import Alert, Moved
 from ethostat.monitor.baseline import Baseline
 from ethostat.monitor.kinds import KINDS, PROFILE, Kind
-from ethostat.monitor.monitor import Epoch, Monitor, Policy
+from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.monitors import Monitors
+from ethostat.monitor.policy import Epoch, Policy
 
 __all__ = ["KINDS", "PROFILE", "Alert", "Baseline", "Epoch", "Kind", "Monitor", "Monitors", "Moved", "Policy"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ethostat.errors import InvalidInput
 from ethostat.maths.detection import threshold_for
-from ethostat.maths.detector import Detector
+from ethostat.maths.detector import Detector, Floats
 from ethostat.maths.detectors import EntropyEwma, PageHinkley, PaperThreshold
-from ethostat.maths.evidence.baseline import Learned
+from ethostat.maths.evidence.baseline import Learned, predictive
 from ethostat.maths.evidence.directed import DirectedDetector, upper_bound
 from ethostat.maths.evidence.portfolio import portfolio_for
 from ethostat.maths.evidence.profiles import ProfileDetector
@@ -61,15 +62,23 @@ def _page_hinkley(setting: Setting) -> Detector:
     return PageHinkley(setting.misaligned)
 
 
-def _ewma(setting: Setting) -> Detector:
-    """Its threshold is simulated for the run length; the same baseline gives the same one."""
+@lru_cache(maxsize=64)
+def _ewma_threshold(setting: Setting) -> float:
+    """Simulated for the run length; the same setting gives the same one."""
     if not isinstance(setting.promise, RunLength):
         raise InvalidInput("the detector `ewma-entropy` knows run lengths only; leave --alpha out, or use `profile`")
-    shares = (np.array(setting.counts) + 0.5) / (sum(setting.counts) + 0.5 * len(setting.counts))
+    shares = _shares(setting)
     probe = EntropyEwma(shares.tolist(), threshold=1.0)
     rng = np.random.default_rng(_SEED)
-    level = threshold_for(probe, shares, setting.promise.responses, rng, runs=20)
-    return EntropyEwma(shares.tolist(), threshold=max(level, 1e-12))
+    return max(threshold_for(probe, shares, setting.promise.responses, rng, runs=20), 1e-12)
+
+
+def _ewma(setting: Setting) -> Detector:
+    return EntropyEwma(_shares(setting).tolist(), threshold=_ewma_threshold(setting))
+
+
+def _shares(setting: Setting) -> Floats:
+    return predictive(np.array(setting.counts))
 
 
 PROFILE = Kind(

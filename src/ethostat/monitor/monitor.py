@@ -12,8 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +27,8 @@ from ethostat.monitor.alert import CHANGE, CLOSED, DATA_BACK, NO_DATA, PAGE, REC
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
 from ethostat.monitor.finding import find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
+from ethostat.monitor.policy import Epoch, Policy, seconds
+from ethostat.monitor.standing import Standing, add
 from ethostat.monitor.watch import Watch, watch_for, watch_from_dict
 from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
@@ -38,60 +39,11 @@ MOST_STRATA = 256
 OTHER_STRATA = "(other)"
 """The stratum of whatever comes after the first 256, so that a stream of names cannot fill the memory."""
 _EXEMPLARS = 5
-_SHRINK = 30.0
 _WARN_BELOW, _REARM_BELOW = math.log(10), math.log(100)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_NAME = 200
 
 Said = Verdict | str | Sequence[float]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When to speak besides the first alarm.
-
-    `renotify`: again after so many responses while an alert stands and nobody acknowledged it. `silence`: seconds
-    without a response that count as no data; `Monitor.tick` says what time it is. `warn`: also say when the evidence
-    is within a factor of ten of the alarm, about ten times as often as pages, without a promise. `relearn`: the
-    responses that a new epoch learns its baseline from where the old one no longer speaks of the same verdicts.
-    """
-
-    renotify: int | None = None
-    silence: float | None = None
-    warn: bool = True
-    relearn: int = 500
-
-    def __post_init__(self) -> None:
-        for name, value in (("renotify", self.renotify), ("silence", self.silence), ("relearn", self.relearn)):
-            if value is not None and not value > 0:
-                raise InvalidInput(f"{name} must be above 0, got {value}; leave it out to have none")
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """A stretch in which verdicts mean the same: its number from 0, the step it began after, and what it depends on."""
-
-    number: int = 0
-    began: int = 0
-    classifier: str | None = None
-    version: str | None = None
-
-
-@dataclass(slots=True)
-class _Standing:
-    """An alert that stands: since when, the counts of its window by stratum, the evidence that it is over.
-
-    `back` is that evidence, nats, of the responses in `back_window`, which are no part of `window` until it is 0 again.
-    """
-
-    since: Estimate | None
-    window: dict[str, list[float]]
-    reading: list[float]
-    back: float = 0.0
-    back_since: int = 0
-    back_window: dict[str, list[float]] = field(default_factory=dict)
-    notify_at: int | None = None
-    sent: int = 0
 
 
 class Monitor:
@@ -108,7 +60,7 @@ class Monitor:
 
     _first: dict[str, list[float]]
     _watch: Watch | None
-    _standing: _Standing | None
+    _standing: Standing | None
     _labels: deque[int]
     _strata: deque[str]
     _exemplars: dict[int, deque[tuple[int, str]]]
@@ -178,11 +130,8 @@ class Monitor:
         """
         label, row = self._read(said)
         seconds(time)
-        now = replace(self.epoch, version=version or self.epoch.version, classifier=classifier or self.epoch.classifier)
-        if self.epoch.version not in (None, now.version) or self.epoch.classifier not in (None, now.classifier):
-            self.begin_epoch(version=version, classifier=classifier)
-        else:
-            self.epoch = now
+        if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
+            self._declare(version, classifier)
         self.step += 1
         self.last_time = time or self.last_time
         if self._silent:
@@ -190,6 +139,15 @@ class Monitor:
             self._say(DATA_BACK, WARN)
         self._take(label, row, self._stratum_of(stratum), None if id is None else id[:_LONGEST_NAME])
         return self.due()
+
+    def _declare(self, version: str | None, classifier: str | None) -> None:
+        """What was not known before is taken down; what was known and is another now begins an epoch."""
+        before = self.epoch
+        now = replace(before, version=version or before.version, classifier=classifier or before.classifier)
+        if before.version not in (None, now.version) or before.classifier not in (None, now.classifier):
+            self.begin_epoch(version=version, classifier=classifier)
+        else:
+            self.epoch = now
 
     def tick(self, time: str) -> Alert | None:
         """What time it is, ISO 8601, where no response says so: an alert after `policy.silence` seconds without one."""
@@ -255,7 +213,7 @@ class Monitor:
         try:
             made = cls.from_settings(fields["settings"], name=fields["name"], detector=detector)
             made.restore(fields["state"])
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise InvalidInput(f"this is not the state of a monitor: {error!r}; begin with a new one") from error
         return made
 
@@ -298,12 +256,12 @@ class Monitor:
             "snoozed_until": self._snoozed_until,
             "alerts": self._alerts,
             "queue": [alert.to_dict() for alert in self._queue],
-            "counts": self._counts,
-            "first": self._first,
+            "counts": list(self._counts),
+            "first": {stratum: list(row) for stratum, row in self._first.items()},
             "seen": self._seen,
             "warned": self._warned,
             "watch": None if self._watch is None else self._watch.to_dict(),
-            "standing": None if self._standing is None else _standing_to_dict(self._standing),
+            "standing": None if self._standing is None else self._standing.to_dict(),
             "labels": "".join(_DIGITS[label] for label in self._labels),
             "strata": strata,
             "places": [strata.index(stratum) for stratum in self._strata] if len(strata) > 1 else [],
@@ -318,7 +276,7 @@ class Monitor:
         self._counts, self._warned, self._seen = list(state["counts"]), state["warned"], state["seen"]
         self._first = {stratum: list(row) for stratum, row in state["first"].items()}
         self._watch = None if state["watch"] is None else watch_from_dict(state["watch"])
-        self._standing = None if state["standing"] is None else _standing_from_dict(state["standing"])
+        self._standing = None if state["standing"] is None else Standing.from_dict(state["standing"])
         self._labels = deque((_DIGITS.index(digit) for digit in state["labels"]), MEMORY)
         strata, places = state["strata"], state["places"] or [0] * len(state["labels"])
         self._strata = deque((strata[place] for place in places), MEMORY)
@@ -332,7 +290,12 @@ class Monitor:
             raise InvalidInput(
                 f"the baseline has {baseline.goals} goals, taxonomy {self.taxonomy.name!r} has {goals}; use one of them"
             )
+        if baseline.taxonomy not in (None, self.taxonomy.hash):
+            raise InvalidInput(
+                f"baseline {baseline.name} counts other goals than those of {self.taxonomy.name!r}; use one for both"
+            )
         self._counts = [0.0] * goals
+        self._units = np.eye(goals)
         self._first = {}
         self._watch = None
         self._standing = None
@@ -355,20 +318,18 @@ class Monitor:
 
     def _read(self, said: Said) -> tuple[int, Floats]:
         """The goal's place, and the row (K,) that counts."""
-        goals = len(self.taxonomy.goals)
         if isinstance(said, str):
             label = self.taxonomy.index(said)
-            return label, np.eye(goals)[label]
+            return label, self._units[label]
         if isinstance(said, Verdict):
             label, values = self.taxonomy.index(said.goal), said.probabilities
         else:
             one = Verdict.from_probabilities(self.taxonomy, said, prompt_id="", response_id="")
             label, values = self.taxonomy.index(one.goal), one.probabilities
         if not self.soft:
-            return label, np.eye(goals)[label]
-        if len(values) != goals:
-            raise InvalidInput(f"a verdict must have {goals} probabilities, got {len(values)}")
-        row = np.array(values)
+            return label, self._units[label]
+        Verdict.from_probabilities(self.taxonomy, values, prompt_id="", response_id="")
+        row = np.array(values, dtype=np.float64)
         return label, row / row.sum()
 
     def _stratum_of(self, stratum: str) -> str:
@@ -382,7 +343,10 @@ class Monitor:
         return parts | set(self._first) | set(self.baseline.counts)
 
     def _take(self, label: int, row: Floats, stratum: str, id: str | None) -> None:
-        self._counts = [count + part for count, part in zip(self._counts, row.tolist(), strict=True)]
+        if self.soft:
+            self._counts = [count + part for count, part in zip(self._counts, row.tolist(), strict=True)]
+        else:
+            self._counts[label] += 1
         if self._watch is None:
             self._learn(row, stratum)
             return
@@ -397,7 +361,7 @@ class Monitor:
         self._judge(self._watch.take(label, row if self.soft else None, stratum), row, stratum)
 
     def _learn(self, row: Floats, stratum: str) -> None:
-        _add(self._first, stratum, row)
+        add(self._first, stratum, row)
         self._seen += 1
         if self._seen >= self.baseline.first:
             self._watch, self._seen = self._watch_for(self._normal), 0
@@ -406,7 +370,7 @@ class Monitor:
         """The edges of a detector's alarm; the standing alert of one without evidence ends where its alarm does."""
         assert self._watch is not None  # noqa: S101
         if self._standing is not None:
-            _add(self._standing.window, stratum, row)
+            add(self._standing.window, stratum, row)
             if not reading.alarm:
                 self._recover(self._standing)
             elif self._is_due(self._standing):
@@ -427,7 +391,7 @@ class Monitor:
         if self._is_due(self._standing):
             self._notify(self._standing)
 
-    def _found(self, reading: Reading) -> _Standing:
+    def _found(self, reading: Reading) -> Standing:
         """What changed, as the responses so far show it."""
         assert self._watch is not None  # noqa: S101
         labels, strata = list(self._labels), list(self._strata)
@@ -435,36 +399,18 @@ class Monitor:
         start = max(len(labels) - 100, 0) if since is None else int(since.value)
         window: dict[str, list[float]] = {}
         for label, stratum in zip(labels[start:], strata[start:], strict=True):
-            _add(window, stratum, np.eye(len(self._counts))[label])
+            add(window, stratum, self._units[label])
         if since is not None:
             shift = self.step - len(labels) + 1
             since = replace(since, value=since.value + shift, low=since.low + shift, high=since.high + shift)
-        return _Standing(since, window, [reading.evidence, reading.threshold])
+        return Standing(since, window, [reading.evidence, reading.threshold])
 
-    def _look_for_recovery(self, standing: _Standing, row: Floats, stratum: str) -> None:
-        """A CUSUM of the baseline against what came before it began to rise; Page 1954."""
-        if standing.back <= 0:
-            for name, counts in standing.back_window.items():
-                _add(standing.window, name, np.array(counts))
-            standing.back_since, standing.back_window = self.step, {}
-        standing.back = max(standing.back - self._log_ratio(standing.window, row, stratum), 0.0)
-        _add(standing.back_window, stratum, row)
+    def _look_for_recovery(self, standing: Standing, row: Floats, stratum: str) -> None:
+        standing.take(row, stratum, step=self.step, shares=self._shares)
         if standing.back >= log_level(self.promise):
             self._recover(standing)
         elif self._is_due(standing):
             self._notify(standing)
-
-    def _log_ratio(self, window: Mapping[str, Sequence[float]], row: Floats, stratum: str) -> float:
-        """Log of how much likelier a response is after the change than before, nats.
-
-        After it a goal is as many times likelier as in the window, whatever the stratum; 30 responses of the baseline
-        are added to the window, since it was chosen for how far from the baseline it is.
-        """
-        expected = sum(sum(counts) * self._shares(name) for name, counts in window.items())
-        seen, n = np.sum(list(window.values()), axis=0), float(sum(map(sum, window.values())))
-        usual = expected / n
-        times = (seen + _SHRINK * usual) / ((n + _SHRINK) * usual)
-        return math.log(float(row @ times) / float(self._shares(stratum) @ times))
 
     def _shares(self, stratum: str) -> Floats:
         """The baseline of a stratum as it stands, (K,)."""
@@ -475,7 +421,7 @@ class Monitor:
         normal = self._normal
         return predictive(np.array(normal.get(stratum, total(normal.values()))))
 
-    def _recover(self, standing: _Standing) -> None:
+    def _recover(self, standing: Standing) -> None:
         assert self._watch is not None  # noqa: S101
         self._standing, self._warned, self._seen = None, False, 0
         if standing.sent:
@@ -483,27 +429,27 @@ class Monitor:
             if self._watch.is_evidence:
                 first, n = float(standing.back_since), int(sum(map(sum, standing.back_window.values())))
                 since = Estimate(first, math.nan, math.nan, 0.95, "responses", n, "where the CUSUM last left 0")
-            over = replace(standing, since=since, window=standing.back_window or standing.window)
+            over = replace(standing, since=since, window=standing.back_window or standing.window, back_window={})
             self._say(RECOVERED, PAGE, standing=over)
         if self._watch.is_evidence:
             self._watch.reset()
             self._labels.clear()
             self._strata.clear()
 
-    def _is_due(self, standing: _Standing) -> bool:
+    def _is_due(self, standing: Standing) -> bool:
         return standing.notify_at is not None and self.step >= standing.notify_at
 
-    def _notify(self, standing: _Standing) -> None:
+    def _notify(self, standing: Standing) -> None:
         self._say(CHANGE, PAGE, standing=standing)
         standing.sent += 1
         standing.notify_at = None if self.policy.renotify is None else self.step + self.policy.renotify
 
-    def _say(self, kind: str, tier: str, *, standing: _Standing | None = None, time: str | None = None) -> None:
+    def _say(self, kind: str, tier: str, *, standing: Standing | None = None, time: str | None = None) -> None:
         """Make an alert, to be given by the update or tick that is under way, or the next."""
         self._alerts += 1
         evidence, threshold = standing.reading if standing else (None, None)
         is_evidence = self._watch is not None and self._watch.is_evidence
-        finding = find(self._normal, standing.window, self.taxonomy) if standing else None
+        finding = find(self._normal, standing.seen(), self.taxonomy) if standing else None
         self._queue.append(
             Alert(
                 id=f"{self.name}/{self._alerts}",
@@ -528,7 +474,7 @@ class Monitor:
             )
         )
 
-    def _exemplar_ids(self, standing: _Standing | None, goals: set[str]) -> tuple[str, ...]:
+    def _exemplar_ids(self, standing: Standing | None, goals: set[str]) -> tuple[str, ...]:
         """The latest responses since the change on goals that rose, newest first."""
         since = 0.0 if standing is None or standing.since is None else standing.since.value
         found = [
@@ -554,17 +500,6 @@ class Monitor:
         return f"{said}{strata}{soft}; it rests on {self.kind.rests_on}"
 
 
-def seconds(time: str | None) -> float | None:
-    """Seconds since 1970 of an ISO 8601 time, UTC where it names no zone. Raises InvalidInput where it is none."""
-    if time is None:
-        return None
-    try:
-        found = datetime.fromisoformat(time)
-        return (found if found.tzinfo else datetime.fromisoformat(time + "+00:00")).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"a time must be ISO 8601, as 2026-03-01T12:00:00Z, got {time[:40]!r}") from error
-
-
 def _promise(run_length: float, alpha: float | None) -> Promise:
     try:
         return RunLength(run_length) if alpha is None else Lifetime(alpha)
@@ -572,19 +507,5 @@ def _promise(run_length: float, alpha: float | None) -> Promise:
         raise InvalidInput(str(error)) from error
 
 
-def _add(counts: dict[str, list[float]], stratum: str, row: Floats) -> None:
-    before = counts.get(stratum, [0.0] * len(row))
-    counts[stratum] = [count + part for count, part in zip(before, row.tolist(), strict=True)]
-
-
 def _rose(moved: Any) -> bool:
     return bool(moved.after.value > moved.before.value)
-
-
-def _standing_to_dict(standing: _Standing) -> dict[str, Any]:
-    return {**asdict(standing), "since": None if standing.since is None else standing.since.to_dict()}
-
-
-def _standing_from_dict(fields: Mapping[str, Any]) -> _Standing:
-    since = None if fields["since"] is None else Estimate.from_dict(fields["since"])
-    return _Standing(**{**fields, "since": since})

@@ -84,7 +84,7 @@ class Monitors:
                 one = Monitor.from_settings(settings, name=made._name(key), detector=detector)
                 one.restore(stream["state"])
                 made._kept[key] = one
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise InvalidInput(f"this is not the state of monitors: {error!r}; begin with a new one") from error
         return made
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import ethostat as es
 from ethostat.errors import InvalidInput, InvalidTaxonomy
+from ethostat.maths.evidence import Learned, ProfileDetector, RunLength, portfolio_for
 
 NORMAL = (0.96, 0.014, 0.02, 0.002, 0.004)
 CHANGED = (0.76, 0.20, 0.03, 0.004, 0.006)
@@ -59,6 +60,17 @@ def test_a_change_is_said_once_with_its_evidence_and_again_when_it_is_over():
     assert "at least 10,000 responses apart" in first.promise
     assert 800 < last.step < 1000
     assert monitor.state == "ok"
+
+
+def test_the_page_comes_where_the_detector_alarms():
+    """Nothing is lost between a verdict and its evidence: the page is at the response that the detector names."""
+    counts, flags = PROFILE.counts, tuple(not aligned for aligned in es.FIVE_GOALS.aligned)
+    goals = draws(13, (200, NORMAL), (300, CHANGED))
+    detector = ProfileDetector(portfolio_for(counts, flags), Learned(counts), RunLength(10_000))
+    place = detector.first_alarm([KEYS.index(goal) for goal in goals])
+
+    assert place is not None
+    assert pages(alerts_of(es.Monitor(PROFILE), goals))[0].step == place + 1
 
 
 def test_nothing_changes_nothing_is_said():
@@ -257,7 +269,7 @@ def test_what_is_no_verdict_is_refused_and_changes_nothing(said):
         (lambda: es.Monitor(PROFILE, run_length=0), "run length"),
         (lambda: es.Monitor(PROFILE, alpha=1.5), "alpha"),
         (lambda: es.Monitor(es.Profile((1, 2))), "2 goals"),
-        (lambda: es.Monitor(es.Baseline({"": (1.0,) * 5}, taxonomy="other")), "another taxonomy"),
+        (lambda: es.Monitor(es.Baseline({"": (1.0,) * 5}, taxonomy="other")), "other goals than those of"),
         (es.Baseline, "first n responses"),
         (lambda: es.Baseline.of(es.Profile((0, 0, 0, 0, 0))), "at least 1 response"),
         (lambda: es.Monitor(PROFILE, stratified=True, detector=es.KINDS["directed"]), "no strata"),

@@ -59,6 +59,8 @@ def test_a_change_is_said_once_with_its_evidence_and_again_when_it_is_over():
     assert all(int(id[1:]) >= first.since.value for id in first.exemplars)
     assert "at least 10,000 responses apart" in first.promise
     assert 800 < last.step < 1000
+    assert last.finding is not None
+    assert last.finding.action == "nothing"
     assert monitor.state == "ok"
 
 
@@ -71,6 +73,17 @@ def test_the_page_comes_where_the_detector_alarms():
 
     assert place is not None
     assert pages(alerts_of(es.Monitor(PROFILE), goals))[0].step == place + 1
+
+
+def test_a_warning_comes_first_and_asks_for_eyes_only():
+    """Within a factor of ten of a page it is said once, without a promise, for a person to look."""
+    warning, page = alerts_of(es.Monitor(PROFILE), draws(20, (100, NORMAL), (200, CHANGED)))
+
+    assert (warning.tier, page.tier) == ("warn", "page")
+    assert np.log(1_000) <= (warning.log_evidence or 0) < np.log(10_000)
+    assert warning.promise.startswith("none")
+    assert warning.finding is not None
+    assert warning.finding.action == "human review"
 
 
 def test_nothing_changes_nothing_is_said():

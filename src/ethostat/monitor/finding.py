@@ -17,7 +17,7 @@ from ethostat.monitor.alert import Finding, Moved
 from ethostat.monitor.baseline import Counts, total
 from ethostat.taxonomy import Taxonomy
 
-REVIEW, ROLL_BACK, RETRAIN = "human review", "roll back", "retrain"
+REVIEW, ROLL_BACK, RETRAIN, NOTHING = "human review", "roll back", "retrain", "nothing"
 _LEAST_FALL = 0.05
 _SLOW = 300
 _DRAWS = 4000

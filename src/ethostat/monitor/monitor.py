@@ -25,7 +25,7 @@ from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_le
 from ethostat.maths.profile import Profile
 from ethostat.monitor.alert import CHANGE, CLOSED, DATA_BACK, NO_DATA, PAGE, RECOVERED, WARN, Alert
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
-from ethostat.monitor.finding import find
+from ethostat.monitor.finding import NOTHING, REVIEW, find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
 from ethostat.monitor.policy import Epoch, Policy, seconds
 from ethostat.monitor.standing import Standing, add
@@ -450,6 +450,10 @@ class Monitor:
         evidence, threshold = standing.reading if standing else (None, None)
         is_evidence = self._watch is not None and self._watch.is_evidence
         finding = find(self._normal, standing.seen(), self.taxonomy) if standing else None
+        if finding is not None and tier == WARN:
+            finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
+        elif finding is not None and kind == RECOVERED:
+            finding = replace(finding, action=NOTHING, reason="responses fit the baseline again")
         self._queue.append(
             Alert(
                 id=f"{self.name}/{self._alerts}",

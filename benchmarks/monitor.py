@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -108,6 +112,41 @@ def restarts(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     yield fact("state of one monitor as JSON, kB", len(json.dumps(whole.to_dict()["state"])) / 1000)
 
 
+def kills(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """A process that reads a file is killed at random moments; its file of alerts against that of an unbroken run."""
+    model = es.SimulatedModel.from_spec("constant?at=0.5")
+    rows = es.simulate(model, steps=700 if quick else 5000, samples=20, seed=1)
+    with TemporaryDirectory() as folder:
+        here = Path(folder)
+        (here / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        whole, broken, died = here / "whole.jsonl", here / "broken.jsonl", 0
+        _reading(here, whole).wait()
+        size = whole.stat().st_size
+        while not broken.exists() or broken.stat().st_size < size:
+            process, until = _reading(here, broken), _size(broken) + int(rng.integers(1, size // 5))
+            while process.poll() is None and _size(broken) < until:
+                time.sleep(rng.random() / 100)
+            died += process.poll() is None
+            process.kill()
+            process.wait()
+        same = whole.read_bytes() == broken.read_bytes()
+        yield fact("alerts of an unbroken run", len(whole.read_bytes().splitlines()))
+    yield fact("times that kill -9 hit the other", died)
+    yield line("their files of alerts differ", not same, "0", met=same)
+
+
+def _reading(here: Path, out: Path) -> subprocess.Popen[bytes]:
+    """The command over the log, with a rule that alarms at once and says so every 60 responses."""
+    rule = ["--baseline", "first:500", "--detector", "paper-threshold", "--renotify", "60"]
+    call = [sys.executable, "-c", "from ethostat.cli import main; main()", "monitor", here / "log.jsonl", *rule]
+    kept = ["--out", out, "--state", out.with_suffix(".state")]
+    return subprocess.Popen([*call, *kept], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def throughput(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Verdicts a second of processor time through one monitor."""
     shares, n = spread(0.12, COMPLIANT), 10_000 if quick else 50_000
@@ -121,4 +160,4 @@ def throughput(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(__doc__, run_lengths, changes, restarts, throughput, seed=20260301)
+    run(__doc__, run_lengths, changes, restarts, kills, throughput, seed=20260301)

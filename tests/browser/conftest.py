@@ -1,4 +1,4 @@
-"""The system's chromium, started once, and fresh pages in it."""
+"""The system's chromium, started once a module, and fresh pages in it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ARGUMENTS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's chromium."""
+    """The system's chromium; not for longer than a module, since its loop runs in this thread meanwhile."""
     chromium = os.environ.get("ETHOSTAT_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(_ARGUMENTS))

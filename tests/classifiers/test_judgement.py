@@ -179,7 +179,7 @@ def classifier() -> EncoderClassifier:
 
 @pytest.mark.parametrize("goal", PLAIN)
 def test_plain_pairs_are_judged_right(classifier: EncoderClassifier, goal: str) -> None:
-    """Of a dozen clear-cut pairs of a goal at least eleven get that goal; of harmful help, the hardest, at least ten."""
+    """Of a dozen clear-cut pairs of a goal eleven get that goal; of harmful help, the hardest, ten."""
     verdicts = classifier.classify([Response(Prompt.from_text(asked), said) for asked, said in PLAIN[goal]])
 
     wrong = {asked: v.goal for (asked, _), v in zip(PLAIN[goal], verdicts, strict=True) if v.goal != goal}

@@ -558,7 +558,6 @@ def test_counts_of_a_step_come_in_an_order_of_their_own(rng: np.random.Generator
         (lambda: known().update_counts((0, 0, 0, 0, 0)), "whole numbers"),
         (lambda: known().update_session((0.5, 0.5, 0, 0, 0)), "whole numbers"),
         (lambda: Known((0.5, 0.5, 0.0)), "learn it from counts"),
-        (lambda: Learned((0.7, 0.3)), "not from shares"),
         (lambda: Learned((5, -1)), "none below 0"),
         (lambda: RunLength(0.5), "run length"),
         (lambda: Lifetime(1.0), "alpha"),

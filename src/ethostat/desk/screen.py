@@ -74,6 +74,7 @@ class Screen:
         self._colours: Any = Console().color_system
         self._waiting = b""
         self._seen = (0, 0)
+        self._is_interrupted = False
         self._pressed = float("-inf")
         self._before: list[Any] = []
         self._signals: dict[signal.Signals, Any] = {}
@@ -88,8 +89,9 @@ class Screen:
         self._before = termios.tcgetattr(self._in)
         self._signals = {
             signal.SIGTSTP: signal.signal(signal.SIGTSTP, self._stop),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt),
-            signal.SIGHUP: signal.signal(signal.SIGHUP, _interrupt),
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._interrupt),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, self._interrupt),
         }
         self._take()
         return self
@@ -121,6 +123,8 @@ class Screen:
         """The next key; waits for it. A window of another size is a key, and so is the end of the input."""
         is_early = bool(self._waiting)
         while not self._waiting:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
             if self._is_ready(_LOOK_EVERY):
                 if not self._read():
                     return Key(ENDED)
@@ -196,13 +200,14 @@ class Screen:
         while rest:
             rest = rest[os.write(self._out, rest) :]
 
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        # Where it is raised in the midst of clean-up, Python drops the exception: the next wait for a key raises it.
+        self._is_interrupted = True
+        raise KeyboardInterrupt
+
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         """Ctrl-Z: give the terminal back, sleep, and take it again."""
         self._give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._take()
         self._seen = (0, 0)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

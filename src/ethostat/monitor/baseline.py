@@ -44,8 +44,9 @@ class Baseline:
             raise InvalidInput(f"every stratum of a baseline has the same goals, got {sorted(sizes)} of them")
         if self.counts and not all(count >= 0 for counts in self.counts.values() for count in counts):
             raise InvalidInput("counts of a baseline must be at least 0")
-        if self.counts and sum(map(sum, self.counts.values())) < 1:
-            raise InvalidInput("a baseline needs at least 1 response; pass counts, not shares")
+        given = [count for counts in self.counts.values() for count in counts]
+        if given and (sum(given) < 1 or (sum(given) <= 1 + 1e-6 and any(count != round(count) for count in given))):
+            raise InvalidInput(f"a baseline needs at least 1 response; pass counts, not shares, got {self.counts}")
 
     @classmethod
     def of(cls, profile: Profile, *, name: str = "profile") -> Self:

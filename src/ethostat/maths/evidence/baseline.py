@@ -48,8 +48,6 @@ class Learned:
     def __post_init__(self) -> None:
         if len(self.counts) < 2 or not all(0 <= count < math.inf for count in self.counts):
             raise ValueError(f"a baseline needs 2 or more counts, none below 0; got {self.counts}")
-        if any(count != round(count) for count in self.counts) and sum(self.counts) <= 1 + 1e-6:
-            raise ValueError(f"a baseline is learned from counts, not from shares; got {self.counts}")
 
     @property
     def most(self) -> float:

@@ -10,17 +10,13 @@ Source: Wortsman and others 2022, Model soups.
 from __future__ import annotations
 
 import argparse
-import random
 from pathlib import Path
 
 import torch
 
-from encoder_card import evaluate, write_card
-from encoder_export import export
 from encoder_network import FactorNetwork
-from encoder_rows import prompt_of, read_corpus
-from ethostat.classifiers.cutting import Cutting
-from train_encoder import plain_tokenizer
+from encoder_rows import read_corpus
+from train_encoder import finish, options_of, plain_tokenizer
 
 
 def main() -> None:
@@ -32,32 +28,14 @@ def main() -> None:
     mean["harm.bias"] = mean["harm.bias"] + options.harm
     network = FactorNetwork(options.backbone)
     network.load_state_dict(mean)
-    corpus, tokenizer = read_corpus(options.data), plain_tokenizer(options.backbone)
-    rows = random.Random(0).sample(corpus.held, 200)  # noqa: S311 - nothing secret is drawn
-    tokens = [tuple(Cutting().tokens(tokenizer, prompt_of(row), row.response)) for row in rows]
-    parity = export(network, tokenizer, tokens, options.out)
-    evaluation = evaluate(options.out, corpus, parity=parity, without=[], seed=0)
-    write_card(
-        options.out,
-        evaluation,
-        also=options.also,
-        backbone=options.backbone_name,
-        version=options.version,
-        recipe=options.recipe,
-    )
+    corpus = read_corpus(options.data, without=options.without)
+    finish(network, plain_tokenizer(options.backbone), corpus, options)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser = options_of(__doc__, recipe="the mean of several runs")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="checkpoint.pt of each run")
-    parser.add_argument("--backbone", type=Path, required=True, help="folder of the encoder the runs started from")
-    parser.add_argument("--backbone-name", default="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--harm", type=float, default=0.0, help="added to the logit of a harmful request")
-    parser.add_argument("--version", default="1")
-    parser.add_argument("--recipe", default="the mean of several runs", help="how it was trained, for the card")
-    parser.add_argument("--also", nargs="*", type=Path, default=[], metavar="FILE")
     return parser.parse_args()
 
 

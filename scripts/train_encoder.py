@@ -66,6 +66,11 @@ def main() -> None:
     learn(network, tokenizer, corpus, options)
     if distributed.is_initialized() and distributed.get_rank() > 0:
         return
+    finish(network, tokenizer, corpus, options)
+
+
+def finish(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
+    """Export a network to options.out, evaluate what was exported, and write its card."""
     parity = export(network, tokenizer, _sample(corpus, tokenizer), options.out)
     print(f"parity: {json.dumps(parity)}")
     evaluation = evaluate(options.out, corpus, parity=parity, without=options.without, seed=options.seed)
@@ -121,24 +126,28 @@ def plain_tokenizer(backbone: Path) -> Tokenizer:
     return tokenizer
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options_of(description: str, *, recipe: str) -> argparse.ArgumentParser:
+    """What every script that ends in `finish` is told; `recipe` is what the card says unless told otherwise."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--backbone", type=Path, required=True, help="folder of the encoder to start from")
     parser.add_argument("--backbone-name", default="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--recipe", default=recipe, help="how it was trained, for the card")
+    parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE")
+    parser.add_argument("--also", nargs="*", type=Path, default=[], metavar="FILE")
+    return parser
+
+
+def _options() -> argparse.Namespace:
+    parser = options_of(__doc__, recipe="one run of scripts/train_encoder.py")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=None, help="end after so many steps, where time is scarce")
     parser.add_argument("--rate", type=float, default=1e-4, help="peak learning rate of the backbone")
-    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--version", default="1")
-    parser.add_argument(
-        "--recipe", default="one run of scripts/train_encoder.py", help="how it was trained, for the card"
-    )
     parser.add_argument("--weights", type=Path, default=None, help="checkpoint of another run to take the weights from")
-    parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE")
-    parser.add_argument("--also", nargs="*", type=Path, default=[], metavar="FILE")
     return parser.parse_args()
 
 

@@ -52,6 +52,39 @@ class Provenance:
     missing: int = 0
     notes: tuple[str, ...] = ()
 
+    def to_dict(self, *, asked: str = "prompts") -> dict[str, Any]:
+        """Plain values, to stand among those of what comes from here; `asked` is the key of what was asked."""
+        return {
+            "model": self.model,
+            "taxonomy": self.taxonomy.to_dict(),
+            "classifier": self.classifier.to_dict(),
+            asked: {**self.prompts.to_dict(), "n": self.prompt_count},
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
+            "versions": dict(self.versions),
+            "missing": self.missing,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], *, asked: str = "prompts") -> Provenance:
+        """The inverse of `to_dict`; other fields are left alone. Raises KeyError or TypeError where one is missing."""
+        prompts = dict(fields[asked])
+        count = prompts.pop("n")
+        return cls(
+            model=fields["model"],
+            taxonomy=Identity(**fields["taxonomy"]),
+            classifier=Identity(**fields["classifier"]),
+            prompts=Identity(**prompts),
+            prompt_count=count,
+            missing=fields.get("missing", 0),
+            notes=tuple(fields.get("notes", ())),
+            versions=dict(fields.get("versions", {})),
+            **{name: fields.get(name) for name in _AS_THEY_ARE},
+        )
+
+
+_AS_THEY_ARE = ("samples", "temperature", "seed", "run", "started", "finished")
+
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
@@ -112,21 +145,8 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the JSON form of a measurement."""
-        source = self.provenance
         return {
-            "model": source.model,
-            "taxonomy": source.taxonomy.to_dict(),
-            "classifier": source.classifier.to_dict(),
-            "prompts": {**source.prompts.to_dict(), "n": source.prompt_count},
-            "samples": source.samples,
-            "temperature": source.temperature,
-            "seed": source.seed,
-            "run": source.run,
-            "started": source.started,
-            "finished": source.finished,
-            "versions": dict(source.versions),
-            "missing": source.missing,
-            "notes": list(source.notes),
+            **self.provenance.to_dict(),
             "entropy": self.entropy.to_dict(),
             "entropy_population": self.entropy_population.to_dict(),
             "pooled_entropy": self.pooled_entropy.to_dict(),
@@ -172,22 +192,9 @@ def _prompt_from_dict(fields: Mapping[str, Any], goals: Sequence[str]) -> Prompt
 
 def _from_dict(fields: Mapping[str, Any]) -> Measurement:
     goals = tuple(fields["profile"])
-    prompts = dict(fields["prompts"])
-    count = prompts.pop("n")
-    provenance = Provenance(
-        model=fields["model"],
-        taxonomy=Identity(**fields["taxonomy"]),
-        classifier=Identity(**fields["classifier"]),
-        prompts=Identity(**prompts),
-        prompt_count=count,
-        missing=fields.get("missing", 0),
-        notes=tuple(fields.get("notes", ())),
-        versions=dict(fields.get("versions", {})),
-        **{key: fields.get(key) for key in ("samples", "temperature", "seed", "run", "started", "finished")},
-    )
     numbers = ("entropy", "entropy_population", "pooled_entropy", "between_prompts", "aligned")
     return Measurement(
-        provenance=provenance,
+        provenance=Provenance.from_dict(fields),
         goals=goals,
         profile=Profile(tuple(fields["profile"][goal]["count"] for goal in goals)),
         **{key: Estimate.from_dict(fields[key]) for key in numbers},

@@ -20,7 +20,7 @@ from ethostat.maths import panel
 from ethostat.maths.entropy import jackknife
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
-from ethostat.measurement import Identity, Provenance
+from ethostat.measurement import Provenance
 from ethostat.summary import Counts
 from ethostat.taxonomy import Taxonomy
 
@@ -101,25 +101,12 @@ class Trajectory:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the JSON form of a trajectory."""
-        source = self.provenance
         return {
-            "model": source.model,
+            **self.provenance.to_dict(asked="asked"),
             "step": self.step,
             "part": self.part,
             "parts": list(self.parts),
-            "taxonomy": source.taxonomy.to_dict(),
             "aligned_goals": [goal for goal, aligned in zip(self.goals, self.aligned, strict=True) if aligned],
-            "classifier": source.classifier.to_dict(),
-            "asked": {**source.prompts.to_dict(), "n": source.prompt_count},
-            "samples": source.samples,
-            "temperature": source.temperature,
-            "seed": source.seed,
-            "run": source.run,
-            "started": source.started,
-            "finished": source.finished,
-            "versions": dict(source.versions),
-            "missing": source.missing,
-            "notes": list(source.notes),
             "margin": self.margin,
             "rates": None if self.rates is None else self.rates.to_dict(),
             "goals": list(self.goals),
@@ -193,21 +180,9 @@ def _point_from_dict(fields: Mapping[str, Any], goals: Sequence[str]) -> Point:
 
 
 def _from_dict(fields: Mapping[str, Any]) -> Trajectory:
-    goals, asked = tuple(fields["goals"]), dict(fields["asked"])
-    count = asked.pop("n")
-    provenance = Provenance(
-        model=fields["model"],
-        taxonomy=Identity(**fields["taxonomy"]),
-        classifier=Identity(**fields["classifier"]),
-        prompts=Identity(**asked),
-        prompt_count=count,
-        missing=fields.get("missing", 0),
-        notes=tuple(fields.get("notes", ())),
-        versions=dict(fields.get("versions", {})),
-        **{key: fields.get(key) for key in ("samples", "temperature", "seed", "run", "started", "finished")},
-    )
+    goals = tuple(fields["goals"])
     return Trajectory(
-        provenance=provenance,
+        provenance=Provenance.from_dict(fields, asked="asked"),
         goals=goals,
         aligned=tuple(goal in fields["aligned_goals"] for goal in goals),
         step=fields["step"],

@@ -13,7 +13,24 @@ import typer
 import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, opened_classifier, opened_store, print_json, warn
 from ethostat.cli.measuring import known_price
-from ethostat.cli.options import ASKING, KEEPING, AsJson, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.options import (
+    ASKING,
+    KEEPING,
+    RECORDED,
+    AsJson,
+    ClassifierSpec,
+    Db,
+    DryRun,
+    Fresh,
+    MaxTokens,
+    SamplingSeed,
+    System,
+    TaxonomySpec,
+    Temperature,
+    Timeout,
+    TopP,
+    option,
+)
 from ethostat.errors import InvalidInput
 from ethostat.picture import alignment_view, trajectory_view
 from ethostat.terminal import Gauge, forecast_view, to_terminal
@@ -24,7 +41,6 @@ if TYPE_CHECKING:
     from ethostat.forecast import Forecast
 
 STRESSING, FOLLOWING = "How a conversation goes", "How versions and rows become steps"
-_RECORDED = "transcripts:"
 _RUN = re.compile(r"latest|\d{8}T\d{6}(-[0-9a-f]{0,6})?")
 _TARGETS = (
     "One model (as for `measure`): conversations under a stress schedule. Several models: versions, in order. "
@@ -103,34 +119,21 @@ def trajectory(
             show_default="the rows' own `step`",
         ),
     ] = None,
-    temperature: Annotated[
-        float, option("--temperature", "Sampling temperature.", env="TEMPERATURE", panel=ASKING)
-    ] = 0.7,
-    top_p: Annotated[float, option("--top-p", "Nucleus sampling mass.", env="TOP_P", panel=ASKING)] = 1.0,
-    max_tokens: Annotated[
-        int, option("--max-tokens", "Longest answer, in tokens.", env="MAX_TOKENS", panel=ASKING)
-    ] = 128,
-    system: Annotated[
-        str | None, option("--system", "System message before every prompt.", env="SYSTEM", panel=ASKING)
-    ] = None,
-    seed: Annotated[
-        int | None,
-        option("--seed", "Seed of all sampling.", env="SEED", panel=ASKING, show_default="drawn and recorded"),
-    ] = None,
+    temperature: Temperature = 0.7,
+    top_p: TopP = 1.0,
+    max_tokens: MaxTokens = 128,
+    system: System = None,
+    seed: SamplingSeed = None,
     concurrency: Annotated[
         int | None,
         option("--concurrency", "Most requests at once.", env="CONCURRENCY", panel=ASKING, show_default="adapts"),
     ] = None,
-    timeout: Annotated[
-        float, option("--timeout", "Seconds until a request is given up.", env="TIMEOUT", panel=ASKING)
-    ] = 120.0,
+    timeout: Timeout = 120.0,
     max_cost: Annotated[
         float | None,
         option("--max-cost", "Stop before a run would cost more (US dollars).", env="MAX_COST", panel=ASKING),
     ] = None,
-    dry_run: Annotated[
-        bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)
-    ] = False,
+    dry_run: DryRun = False,
     out: Annotated[
         Path | None,
         option("--out", "Write it too: .html (a page), .md, .json, or S over time as .png or .svg.", panel=KEEPING),
@@ -138,9 +141,7 @@ def trajectory(
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     db: Db = None,
-    fresh: Annotated[
-        bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
-    ] = False,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> int:
     """Follow S and the profile over time: turns under stress, versions of a model, stored runs, recorded rows.
@@ -241,7 +242,7 @@ class _Following:
             if kept[0] is not None and "points" in kept[0]:
                 return es.Trajectory.from_dict(kept[0])
             if kept[0] is None:
-                source = names[0].removeprefix(_RECORDED)
+                source = names[0].removeprefix(RECORDED)
                 return es.trajectory_of_rows(source, self.cut, taxonomy=self.goals, classifier=self.sorter)
         measured = [es.Measurement.from_dict(fields) for fields in kept if fields is not None]
         if len(measured) != len(names):
@@ -281,7 +282,7 @@ class _Following:
 
 
 def _is_file(name: str) -> bool:
-    return name.startswith(_RECORDED) or name == "-" or Path(name).is_file()
+    return name.startswith(RECORDED) or name == "-" or Path(name).is_file()
 
 
 def _read_json(name: str) -> dict[str, Any] | None:

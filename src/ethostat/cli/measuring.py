@@ -14,14 +14,23 @@ from ethostat.cli.options import (
     ASKING,
     COUNTING,
     KEEPING,
+    RECORDED,
     AsJson,
     CalibrationFile,
     ClassifierSpec,
     CorrectionName,
     Db,
+    DryRun,
+    Fresh,
     LabelsFile,
+    MaxTokens,
     Run,
+    SamplingSeed,
+    System,
     TaxonomySpec,
+    Temperature,
+    Timeout,
+    TopP,
     option,
 )
 from ethostat.cli.undoing import Undoing
@@ -32,7 +41,6 @@ if TYPE_CHECKING:
     from ethostat.forecast import Price
     from ethostat.maths.entropy import Estimator
 
-_RECORDED = "transcripts:"
 _MODEL = (
     "`smollm2` or another name that `ethostat models` lists, `gguf:PATH`, `hf:NAME`, `URL#NAME` (OpenAI-compatible), "
     "`base:URL#NAME` (completions), `sim:NAME` (simulated), or `transcripts:FILE` (recorded responses; no model is "
@@ -65,20 +73,11 @@ def measure(
             panel=ASKING,
         ),
     ] = None,
-    temperature: Annotated[
-        float, option("--temperature", "Sampling temperature.", env="TEMPERATURE", panel=ASKING)
-    ] = 0.7,
-    top_p: Annotated[float, option("--top-p", "Nucleus sampling mass.", env="TOP_P", panel=ASKING)] = 1.0,
-    max_tokens: Annotated[
-        int, option("--max-tokens", "Longest answer, in tokens.", env="MAX_TOKENS", panel=ASKING)
-    ] = 128,
-    system: Annotated[
-        str | None, option("--system", "System message before every prompt.", env="SYSTEM", panel=ASKING)
-    ] = None,
-    seed: Annotated[
-        int | None,
-        option("--seed", "Seed of all sampling.", env="SEED", panel=ASKING, show_default="drawn and recorded"),
-    ] = None,
+    temperature: Temperature = 0.7,
+    top_p: TopP = 1.0,
+    max_tokens: MaxTokens = 128,
+    system: System = None,
+    seed: SamplingSeed = None,
     concurrency: Annotated[
         int | None,
         option(
@@ -89,16 +88,12 @@ def measure(
             show_default="adapts to the server",
         ),
     ] = None,
-    timeout: Annotated[
-        float, option("--timeout", "Seconds until a request is given up.", env="TIMEOUT", panel=ASKING)
-    ] = 120.0,
+    timeout: Timeout = 120.0,
     max_cost: Annotated[
         float | None,
         option("--max-cost", "Stop before the run would cost more (US dollars).", env="MAX_COST", panel=ASKING),
     ] = None,
-    dry_run: Annotated[
-        bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)
-    ] = False,
+    dry_run: DryRun = False,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     estimator: Annotated[
@@ -121,9 +116,7 @@ def measure(
     reuse: Annotated[
         bool, option("--reuse", "Take stored responses of the same model, prompt, decoding and seed.", panel=KEEPING)
     ] = False,
-    fresh: Annotated[
-        bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)
-    ] = False,
+    fresh: Fresh = False,
     report: Annotated[
         Path | None,
         option("--report", "Also write a report (.html, .md, .json; the profile as .png or .svg).", panel=KEEPING),
@@ -141,8 +134,8 @@ def measure(
     sorter, goals = opened_classifier(classifier, taxonomy)
     undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
-    if model.startswith(_RECORDED):
-        source = model.removeprefix(_RECORDED)
+    if model.startswith(RECORDED):
+        source = model.removeprefix(RECORDED)
         with opened_store(db, create=True) as store:
             measured = es.measure_transcripts(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store

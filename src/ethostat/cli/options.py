@@ -9,6 +9,8 @@ import typer
 
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
 CORRECTING = "How the classifier's errors are undone"
+RECORDED = "transcripts:"
+"""What stands before a file of recorded responses in place of a model."""
 
 
 def option(flag: str, help: str, *, env: str | None = None, panel: str | None = None, **more: Any) -> Any:
@@ -27,6 +29,17 @@ Db = Annotated[
         show_default="ethostat.db in the user's data folder",
     ),
 ]
+Temperature = Annotated[float, option("--temperature", "Sampling temperature.", env="TEMPERATURE", panel=ASKING)]
+TopP = Annotated[float, option("--top-p", "Nucleus sampling mass.", env="TOP_P", panel=ASKING)]
+MaxTokens = Annotated[int, option("--max-tokens", "Longest answer, in tokens.", env="MAX_TOKENS", panel=ASKING)]
+System = Annotated[str | None, option("--system", "System message before every prompt.", env="SYSTEM", panel=ASKING)]
+SamplingSeed = Annotated[
+    int | None,
+    option("--seed", "Seed of all sampling.", env="SEED", panel=ASKING, show_default="drawn and recorded"),
+]
+Timeout = Annotated[float, option("--timeout", "Seconds until a request is given up.", env="TIMEOUT", panel=ASKING)]
+DryRun = Annotated[bool, option("--dry-run", "Ask nothing; forecast requests, tokens, time and price.", panel=ASKING)]
+Fresh = Annotated[bool, option("--fresh", "Start anew even where an unfinished run could be resumed.", panel=KEEPING)]
 ClassifierSpec = Annotated[
     str,
     option(

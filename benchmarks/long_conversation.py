@@ -9,8 +9,8 @@ same conversation is killed with SIGKILL at random moments and started again unt
   repeated   calls for a response that was on disk before its process began;
   astray     responses whose stored history is not the one that the model was shown.
 
-PASS is that none of these happened, and that the work beyond the model's takes less than 60 s of processor time. The
-clock's time is printed beside it; on a machine that does other work it says more about that work.
+PASS is that none of these happened, and that the work beyond the model's takes less than 60 s by
+the clock. Processor time is printed beside it: on a machine that does other work the clock says more about that work.
 
 Without --builtin, verdicts come from a classifier that takes no time, so that the engine alone is measured.
 """
@@ -182,7 +182,7 @@ def main() -> None:
         print(json.dumps(timed), flush=True)
         killed = kill_and_resume(Path(folder), options)
         print(json.dumps(killed))
-    good = timed["cpu_seconds"] - timed["model_seconds"] < 60 and not any(
+    good = timed["beyond_the_model"] < 60 and not any(
         killed[name] for name in ("lost", "repeated", "astray")
     )
     print("PASS" if good else "FAIL")

@@ -182,9 +182,7 @@ def main() -> None:
         print(json.dumps(timed), flush=True)
         killed = kill_and_resume(Path(folder), options)
         print(json.dumps(killed))
-    good = timed["beyond_the_model"] < 60 and not any(
-        killed[name] for name in ("lost", "repeated", "astray")
-    )
+    good = timed["beyond_the_model"] < 60 and not any(killed[name] for name in ("lost", "repeated", "astray"))
     print("PASS" if good else "FAIL")
     sys.exit(0 if good else 1)
 

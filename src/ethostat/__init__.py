@@ -21,6 +21,7 @@ The house, from the ground up; a module imports only from below its own line.
     measured, comparing, gating     a measurement from wherever it is kept; one or more against another;
                                     whether a model is let through
     monitor                         a stream against a baseline, with a promise about false alarms (values)
+    whole                           files that are whole or not there
     feed, statefile, monitored      rows as they come, and a stream of them monitored
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are

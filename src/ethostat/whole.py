@@ -1,0 +1,32 @@
+"""Files that are whole or not there: written beside their place, brought to disk, and moved there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path`; what the block writes there takes the place of `path` when it ends without an error.
+
+    Whenever the process or the machine dies, `path` holds what it held before or all of the new. Raises OSError.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        _to_disk(unfinished)
+        unfinished.replace(path)
+        _to_disk(path.absolute().parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -311,7 +311,8 @@ def _unseen(other: Figures) -> str:
     found = {name: entry for name, entry in other["figures"]["sources"].items() if name in other["without"]}
     return (
         f"### A source it has never seen: {names}\n\n"
-        f"The same recipe trained again without any row or prompt of {names}. {_HOW}\n\n" + _table("source", found)
+        f"One run from the backbone without any row or prompt of {names}, one pass over the rest. {_HOW}\n\n"
+        + _table("source", found)
     )
 
 

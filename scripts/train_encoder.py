@@ -71,7 +71,8 @@ def main() -> None:
 
 def finish(network: FactorNetwork, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
     """Export a network to options.out, evaluate what was exported, and write its card."""
-    parity = export(network, tokenizer, _sample(corpus, tokenizer), options.out)
+    compared, learned = (_sample(rows, tokenizer) for rows in (corpus.held, corpus.rows + corpus.written))
+    parity = export(network, tokenizer, compared, learned, options.out)
     print(f"parity: {json.dumps(parity)}")
     evaluation = evaluate(options.out, corpus, parity=parity, without=options.without, seed=options.seed)
     write_card(
@@ -247,11 +248,11 @@ def _resume(path: Path, network: FactorNetwork, *states: object) -> int:
     return whole["step"]
 
 
-def _sample(corpus: Corpus, tokenizer: Tokenizer) -> list[tuple[list[int], list[int]]]:
-    """Two hundred held rows as tokens, to compare the exported graphs on."""
+def _sample(rows: list[Example], tokenizer: Tokenizer) -> list[tuple[list[int], list[int]]]:
+    """Two hundred rows as tokens."""
     rng = random.Random(0)  # noqa: S311 - nothing secret is drawn
-    rows = rng.sample(corpus.held, min(200, len(corpus.held)))
-    return [tuple(Cutting().tokens(tokenizer, prompt_of(row), row.response)) for row in rows]
+    some = rng.sample(rows, min(200, len(rows)))
+    return [tuple(Cutting().tokens(tokenizer, prompt_of(row), row.response)) for row in some]
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from ethostat.taxonomy import Taxonomy
 CARD, WEIGHTS, TOKENIZER = "card.json", "weights.onnx", "tokenizer.json"
 BUILTIN = Path(__file__).parent / "builtin"
 # The card names the hashes of the other files: with its own, no file of the package can be another one's unnoticed.
-BUILTIN_CARD = "6d28de6353d6dfc053988f7e14d27079fa8c16f2b0f04887c3ac0a59866643d7"
+BUILTIN_CARD = "2210d042e8f790df09f53bf20f217739c604f6e26762bf0b1ca9f42f6cd4ecd2"
 _MOST_THREADS = 2
 _AHEAD = 8
 # Goes up when the code changes how a row is read or a verdict is made, so that the hash changes with it.

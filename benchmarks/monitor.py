@@ -98,6 +98,43 @@ def changes(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     yield fact("responses from its end to recovery, median", float(np.median(ends)))
 
 
+def sessions(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """Conversations of ten that are alike within, five at a time: run length and delay, by response and by session."""
+    nominal, runs, count, end = 500, 20 if quick else 200, 150, es.SessionEnd(longest=10)
+    before, after = spread(0.25, COMPLIANT), spread(0.9, COMPLIANT)
+    for icc in (0.05, 0.3):
+        for name, rule in (("response", None), ("session", end)):
+            places = [
+                _first_of_sessions(es.Monitor(_many(before), run_length=nominal, sessions=rule, policy=QUIET), rows)
+                for rows in (_conversations(rng, before, count, icc) for _ in range(runs))
+            ]
+            found = average_run_length(places, horizon=count * 10)
+            ratio = found.value / nominal if found.is_defined else np.inf
+            title = f"run length / asked for, by {name}, ICC {icc}"
+            yield fact(title, ratio) if rule is None else line(title, ratio, ">= 1.0", met=ratio >= 1)
+    places = [
+        _first_of_sessions(es.Monitor(_many(before), sessions=end, policy=QUIET), rows)
+        for rows in (_conversations(rng, after, count, 0.3) for _ in range(runs))
+    ]
+    yield fact("S .25 -> .90 by session, ICC 0.3: delay, responses", float(np.mean(places)) + 1)
+
+
+def _many(shares: np.ndarray) -> es.Profile:
+    return es.Profile(tuple(int(count) for count in np.round(shares * 10_000)))
+
+
+def _conversations(rng: np.random.Generator, shares: np.ndarray, n: int, icc: float) -> list[tuple[str, str]]:
+    own = rng.standard_gamma(shares * (1 - icc) / icc, (n, 5)) + 1e-300
+    own /= own.sum(axis=1, keepdims=True)
+    labels = np.minimum((rng.random((n, 10, 1)) > own.cumsum(axis=1)[:, None]).sum(axis=2), 4)
+    order = [(first + lane, turn) for first in range(0, n, 5) for turn in range(10) for lane in range(5)]
+    return [(KEYS[labels[at]], str(at[0])) for at in order]
+
+
+def _first_of_sessions(monitor: es.Monitor, rows: list[tuple[str, str]]) -> int:
+    return next((n for n, (goal, name) in enumerate(rows) if monitor.update(goal, session=name)), len(rows))
+
+
 def restarts(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Through JSON and back at every event: alerts that differ from those of an unbroken run."""
     before, after, n = spread(0.12, COMPLIANT), spread(0.70, COMPLIANT), 100 if quick else 1000
@@ -160,4 +197,4 @@ def throughput(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(__doc__, run_lengths, changes, restarts, kills, throughput, seed=20260301)
+    run(__doc__, run_lengths, changes, restarts, kills, throughput, sessions, seed=20260301)

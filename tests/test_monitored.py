@@ -110,6 +110,28 @@ def test_keys_strata_versions(capsys):
     assert code == 3  # after the new version every stream learns its first 400 responses anew
 
 
+def test_sessions_count_once(capsys):
+    """Ten copies of each response in a session of its own are as much evidence as one; a file is a baseline of them."""
+    rows = simulated()
+    tenfold = [{**row, "chat": str(n)} for n, row in enumerate(rows) for _ in range(10)]
+    write_rows("once.jsonl", rows[600:700])
+    write_rows("tenfold.jsonl", tenfold[6000:7000])
+    write_rows("before.jsonl", tenfold[:4000])
+    counted = es.read_baseline("before.jsonl", session="chat")
+    code, alerts, _ = call(
+        capsys, "monitor", "tenfold.jsonl", "--baseline", "before.jsonl", "--session", "chat", "--session-idle", "20",
+        "--run-length", "100000", "--no-warn",
+    )  # fmt: skip
+    write_rows("before.jsonl", rows[:400])
+    once = es.Monitor(es.read_baseline("before.jsonl"))
+    first = next(alert.step for row in rows[600:] if (alert := once.update(row["goal"])) and alert.tier == "page")
+
+    assert counted.counts == es.read_baseline("before.jsonl").counts
+    assert code == 100
+    assert first * 10 <= alerts[0]["step"] <= first * 10 + 31
+    assert alerts[0]["unit"] == "sessions"
+
+
 def test_responses_are_classified_on_the_fly():
     """Rows without a verdict get one from the classifier; another classifier begins an epoch that learns anew."""
     rows = [{"prompt": "?", "response": row["response"]} for row in simulated()]

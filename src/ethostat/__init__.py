@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from ethostat.monitor import Monitor as Monitor
     from ethostat.monitor import Monitors as Monitors
     from ethostat.monitor import Policy as Policy
+    from ethostat.monitor import SessionEnd as SessionEnd
     from ethostat.monitored import Columns as Columns
     from ethostat.monitored import Session as Session
     from ethostat.monitored import Sorter as Sorter
@@ -191,7 +192,7 @@ _HOMES = {
     "models.local": ("LocalModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
-    "monitor": ("KINDS", "Alert", "Baseline", "Monitor", "Monitors", "Policy"),
+    "monitor": ("KINDS", "Alert", "Baseline", "Monitor", "Monitors", "Policy", "SessionEnd"),
     "monitored": ("Columns", "Session", "Sorter", "read_baseline"),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),

@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ethostat import fields
 from ethostat.classifiers import Classifier, attempt, load_builtin
 from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
 from ethostat.feed import Fed, Place, feed
-from ethostat.maths.profile import Profile
 from ethostat.measured import open_shelf
 from ethostat.monitor import Alert, Baseline, Monitor, Monitors
 from ethostat.monitor.baseline import UNSTRATIFIED
+from ethostat.monitor.standing import add
 from ethostat.provenance import check_goals
 from ethostat.response import Verdict
 from ethostat.rows import Rejected, Row
@@ -36,11 +38,12 @@ _SECONDS_BETWEEN_SAVES = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Fields of a row: those whose values make the key of its stream, its stratum, and the model's version."""
+    """Fields of a row: those whose values make the key of its stream; its stratum, its session, the model's version."""
 
     key: tuple[str, ...] = ()
     stratum: str | None = None
     version: str | None = None
+    session: str | None = None
 
     def key_of(self, row: Row) -> tuple[str, ...]:
         """The values, "(none)" for a field that the row lacks."""
@@ -53,6 +56,10 @@ class Columns:
     def version_of(self, row: Row) -> str | None:
         """The value, None where the row lacks it."""
         return None if self.version is None else fields.identifier(row, self.version)
+
+    def session_of(self, row: Row) -> str | None:
+        """The value, None where the row lacks it."""
+        return None if self.session is None else fields.identifier(row, self.session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +78,21 @@ def read_baseline(
     taxonomy: Taxonomy = FIVE_GOALS,
     classifier: Classifier | None = None,
     stratum: str | None = None,
+    session: str | None = None,
     store: Store | None = None,
 ) -> Baseline:
     """The baseline that this names: `first:N`, a run of the store, a Measurement file, or a file of responses.
 
     With `stratum` a file of responses is counted by that field, and a measurement by the categories of its prompts
-    ("category"). Raises InvalidInput for what is none of these, TooLittleEvidence for a file without a usable row.
+    ("category"). With `session` each session of a file, told by that field, counts as one response, split over the
+    goals of its own; a measurement's responses count as sessions of one. Raises InvalidInput for what is none of these,
+    TooLittleEvidence for a file without a usable row.
     """
     if source.startswith(FIRST):
         return Baseline.of_first(_whole(source.removeprefix(FIRST)))
     name = source.removeprefix("transcripts:")
-    if stratum is not None and Path(name).is_file() and not name.lower().endswith(".json"):
-        return _counted(name, Columns(stratum=stratum), taxonomy, classifier)
+    if (stratum or session) is not None and Path(name).is_file() and not name.lower().endswith(".json"):
+        return _counted(name, Columns(stratum=stratum, session=session), taxonomy, classifier)
     if stratum not in (None, "category"):
         raise InvalidInput(
             f"a measurement knows the strata `category` only, got {stratum!r}; give rows with this field, or first:N"
@@ -105,17 +115,22 @@ def _whole(text: str) -> int:
 
 def _counted(path: str, columns: Columns, taxonomy: Taxonomy, classifier: Classifier | None) -> Baseline:
     sorter, rejected = Sorter(taxonomy, classifier), Rejected()
-    counts: dict[str, list[int]] = {}
+    sessions: dict[tuple[str, str | int], list[int]] = {}
     for batch in feed(path):
-        for one, _ in sorter.sort(batch, path):
+        for one, place in sorter.sort(batch, path):
             if isinstance(one, InvalidRow):
                 rejected.add(one)
                 continue
-            row = counts.setdefault(columns.stratum_of(one.fields), [0] * len(taxonomy.goals))
+            session = columns.session_of(one.fields) or (0 if columns.session is None else place.line)
+            row = sessions.setdefault((columns.stratum_of(one.fields), session), [0] * len(taxonomy.goals))
             row[taxonomy.index(one.verdict.goal)] += 1
-    if not counts:
+    if not sessions:
         raise TooLittleEvidence(f"{path} has no usable row; {rejected}")
-    return Baseline.of_strata({name: Profile(tuple(row)) for name, row in counts.items()}, name=Path(path).name)
+    counts: dict[str, list[float]] = {}
+    for (stratum, _), row in sessions.items():
+        size = 1 if columns.session is None else sum(row)
+        add(counts, stratum, np.array(row) / size)
+    return Baseline({name: tuple(row) for name, row in counts.items()}, name=Path(path).name)
 
 
 @dataclass(slots=True)
@@ -197,6 +212,8 @@ class Session:
                 if not batch:
                     yield from self._give(self.monitors.tick(datetime.now(UTC).isoformat()))
                 self._save_in_time()
+            if self._file is None:
+                yield from self._give(self.monitors.close_sessions())
             self._save()
 
     @property
@@ -231,6 +248,7 @@ class Session:
             time=response.time or self._arrival(),
             id=response.id,
             stratum=columns.stratum_of(one.fields),
+            session=columns.session_of(one.fields),
             version=columns.version_of(one.fields),
             classifier=one.classifier,
         )
@@ -285,6 +303,7 @@ class Session:
                 "key": list(self.columns.key),
                 "stratum": self.columns.stratum,
                 "version": self.columns.version,
+                "session": self.columns.session,
             },
         }
 

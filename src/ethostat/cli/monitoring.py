@@ -67,6 +67,20 @@ def monitor(
             panel=_STREAMS,
         ),
     ] = None,
+    session: Annotated[
+        str | None,
+        option(
+            "--session",
+            "A field that names the conversation or user; its responses depend on each other and count once.",
+            panel=_STREAMS,
+        ),
+    ] = None,
+    session_idle: Annotated[
+        int,
+        option(
+            "--session-idle", "With --session: responses of the stream until a silent session is over.", panel=_STREAMS
+        ),
+    ] = 500,
     version: Annotated[
         str | None,
         option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=_STREAMS),
@@ -116,7 +130,9 @@ def monitor(
     """
     sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
     with nullcontext() if db is None else opened_store(db) as store:
-        normal = es.read_baseline(baseline, taxonomy=goals, classifier=sorter, stratum=stratum, store=store)
+        normal = es.read_baseline(
+            baseline, taxonomy=goals, classifier=sorter, stratum=stratum, session=session, store=store
+        )
     if detector not in es.KINDS:
         raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
     if soft and not normal.first:
@@ -130,22 +146,23 @@ def monitor(
         name=name,
         stratified=stratum is not None,
         soft=soft,
+        sessions=None if session is None else es.SessionEnd(idle=session_idle),
         policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
     )
-    session = es.Session(
+    watched = es.Session(
         es.Monitors(template),
         file,
         es.Sorter(goals, sorter),
-        columns=es.Columns(tuple(key or ()), stratum, version),
+        columns=es.Columns(tuple(key or ()), stratum, version, session),
         state=state,
         out=out,
         follow=follow,
     )
     plain = as_json or not sys.stdout.isatty()
-    for alert in session.alerts():
+    for alert in watched.alerts():
         sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(alert_view(alert))
         sys.stdout.flush()
-    return _conclude(session)
+    return _conclude(watched)
 
 
 def _goals(taxonomy: str | None) -> es.Taxonomy:

@@ -6,6 +6,9 @@ watch       a detector over a stream, stratified or not, and what it knows about
 alert       Alert, and the words for it
 finding     what moved, before and after, what to do about it
 policy      when to speak besides the first alarm; epochs
+sessions    responses that count as one, and when they are over
+memory      what is looked back on for the time of change
+terms       the promise in words
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
@@ -17,5 +20,18 @@ from ethostat.monitor.kinds import KINDS, PROFILE, Kind
 from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.monitors import Monitors
 from ethostat.monitor.policy import Epoch, Policy
+from ethostat.monitor.sessions import SessionEnd
 
-__all__ = ["KINDS", "PROFILE", "Alert", "Baseline", "Epoch", "Kind", "Monitor", "Monitors", "Moved", "Policy"]
+__all__ = [
+    "KINDS",
+    "PROFILE",
+    "Alert",
+    "Baseline",
+    "Epoch",
+    "Kind",
+    "Monitor",
+    "Monitors",
+    "Moved",
+    "Policy",
+    "SessionEnd",
+]

@@ -12,6 +12,8 @@ from ethostat.visible import stripped
 
 CHANGE, RECOVERED, NO_DATA, DATA_BACK, CLOSED = "change", "recovered", "no-data", "data-back", "closed"
 PAGE, WARN = "page", "warn"
+RESPONSES, SESSIONS = "responses", "sessions"
+"""What profiles count; a session counts as one, split over the goals of its responses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the responses since a change look like beside the baseline. Profiles map goals to counts."""
+    """What the responses since a change look like beside the baseline. Profiles map goals to counts of `unit`."""
 
     baseline: Mapping[str, float]
     window: Mapping[str, float]
@@ -50,6 +52,7 @@ class Finding:
     aligned_after: Estimate
     action: str
     reason: str
+    unit: str = RESPONSES
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -61,6 +64,7 @@ class Finding:
             "aligned": {"before": self.aligned_before.to_dict(), "after": self.aligned_after.to_dict()},
             "action": self.action,
             "reason": self.reason,
+            "unit": self.unit,
         }
 
     @classmethod
@@ -77,6 +81,7 @@ class Finding:
             aligned_after=Estimate.from_dict(aligned["after"]),
             action=fields["action"],
             reason=fields["reason"],
+            unit=fields["unit"],
         )
 
 
@@ -176,7 +181,7 @@ def _change(alert: Alert) -> str:
     return (
         f"{still}{_since(alert)}: {moved}; aligned {percent(found.aligned_before)} -> "
         f"{percent(found.aligned_after)}; S {found.entropy_before.value:.2f} -> {found.entropy_after.value:.2f} nats "
-        f"over {sum(found.window.values()):.0f} responses; "
+        f"over {sum(found.window.values()):.0f} {found.unit}; "
         f"{alert.detector} {_number(alert.statistic)} of {_number(alert.threshold)}; next: {found.action}"
     )
 
@@ -204,4 +209,4 @@ _PLAIN = (
     "id", "time", "step", "monitor", "kind", "tier", "repeat", "detector", "log_evidence", "statistic", "threshold",
     "run_length", "alpha", "promise",
 )  # fmt: skip
-_OF_FINDING = ("window", "moved", "entropy", "aligned", "action", "reason")
+_OF_FINDING = ("window", "moved", "entropy", "aligned", "action", "reason", "unit")

@@ -10,7 +10,6 @@ takes as much evidence as the alarm did; then evidence begins anew.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -23,24 +22,35 @@ from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.baseline import predictive
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
 from ethostat.maths.profile import Profile
-from ethostat.monitor.alert import CHANGE, CLOSED, DATA_BACK, NO_DATA, PAGE, RECOVERED, WARN, Alert
+from ethostat.monitor.alert import (
+    CHANGE,
+    CLOSED,
+    DATA_BACK,
+    NO_DATA,
+    PAGE,
+    RECOVERED,
+    RESPONSES,
+    SESSIONS,
+    WARN,
+    Alert,
+    Finding,
+)
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
 from ethostat.monitor.finding import NOTHING, REVIEW, find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
+from ethostat.monitor.memory import Exemplars, LabelMemory, SessionMemory
 from ethostat.monitor.policy import Epoch, Policy, seconds
+from ethostat.monitor.sessions import Gathered, OpenSessions, SessionEnd
 from ethostat.monitor.standing import Standing, add
-from ethostat.monitor.watch import Watch, watch_for, watch_from_dict
+from ethostat.monitor.terms import NOT_BUDGETED, Terms
+from ethostat.monitor.watch import SessionWatch, Watch, watch_for, watch_from_dict
 from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
-MEMORY = 1024
-"""Responses that are looked back on for the time of change."""
 MOST_STRATA = 256
 OTHER_STRATA = "(other)"
 """The stratum of whatever comes after the first 256, so that a stream of names cannot fill the memory."""
-_EXEMPLARS = 5
 _WARN_BELOW, _REARM_BELOW = math.log(10), math.log(100)
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_NAME = 200
 
 Said = Verdict | str | Sequence[float]
@@ -53,7 +63,8 @@ class Monitor:
     probability of a false page ever. `stratified`: each stratum is held against a baseline of its own, so that a change
     of the mix is no alarm. `soft`: verdicts count by their probabilities; these must be calibrated, and the baseline
     must be learned from them (`Baseline.of_first`, or counts that are sums of probabilities). Otherwise the most
-    probable goal counts, as it does in a Measurement.
+    probable goal counts, as it does in a Measurement. `sessions`: responses of one session count once, when it is over
+    as `SessionEnd` says, whatever they have to do with each other.
 
     Raises InvalidInput where baseline, taxonomy and detector do not fit together.
     """
@@ -61,9 +72,9 @@ class Monitor:
     _first: dict[str, list[float]]
     _watch: Watch | None
     _standing: Standing | None
-    _labels: deque[int]
-    _strata: deque[str]
-    _exemplars: dict[int, deque[tuple[int, str]]]
+    _memory: LabelMemory
+    _gathering: tuple[OpenSessions, SessionMemory] | None
+    _exemplars: Exemplars
 
     def __init__(
         self,
@@ -76,12 +87,16 @@ class Monitor:
         name: str = "monitor",
         stratified: bool = False,
         soft: bool = False,
+        sessions: SessionEnd | None = None,
         policy: Policy | None = None,
     ) -> None:
         self.baseline = Baseline.of(baseline) if isinstance(baseline, Profile) else baseline
         self.promise = _promise(run_length, alpha)
         self.kind, self.taxonomy, self.name = detector, taxonomy, name
-        self.stratified, self.soft, self.policy = stratified, soft, policy or Policy()
+        self.stratified, self.soft, self.sessions = stratified, soft, sessions
+        self.policy = policy or Policy()
+        if stratified and sessions is not None:
+            raise InvalidInput("sessions know no strata, since one may lie in several; leave one of the two out")
         self.step, self.epoch = 0, Epoch(classifier=self.baseline.classifier)
         self.last_time: str | None = None
         self._silent, self._snoozed_until, self._alerts = False, 0, 0
@@ -119,17 +134,19 @@ class Monitor:
         time: str | None = None,
         id: str | None = None,
         stratum: str = UNSTRATIFIED,
+        session: str | None = None,
         version: str | None = None,
         classifier: str | None = None,
     ) -> Alert | None:
         """One response: its verdict, the key of its goal, or the probabilities (K,) of the goals. An alert, or None.
 
-        `time` is ISO 8601; `id` names the response in alerts; `version` is the model's, where it declares one, and
-        `classifier` the hash of what gave the verdict: others than before begin a new epoch. Where one response brings
-        several alerts, `due` gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
+        `time` is ISO 8601; `id` names the response in alerts; `session` the conversation or user that it belongs to,
+        which counts with `sessions` alone; `version` is the model's, where it declares one, and `classifier` the hash
+        of what gave the verdict: others than before begin a new epoch. Where one response brings several alerts, `due`
+        gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
         """
         label, row = self._read(said)
-        seconds(time)
+        now = seconds(time)
         if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
             self._declare(version, classifier)
         self.step += 1
@@ -137,7 +154,19 @@ class Monitor:
         if self._silent:
             self._silent = False
             self._say(DATA_BACK, WARN)
-        self._take(label, row, self._stratum_of(stratum), None if id is None else id[:_LONGEST_NAME])
+        self._count(label, row, None if id is None else id[:_LONGEST_NAME])
+        if self._gathering is None:
+            self._take(label, row, self._stratum_of(stratum))
+        else:
+            name = None if session is None else session[:_LONGEST_NAME]
+            for one in self._gathering[0].take(name, row, step=self.step, seconds=now):
+                self._take_session(one)
+        return self.due()
+
+    def close_sessions(self) -> Alert | None:
+        """Take the sessions that are still open as over, where no more will come."""
+        for one in self._gathering[0].close() if self._gathering else ():
+            self._take_session(one)
         return self.due()
 
     def _declare(self, version: str | None, classifier: str | None) -> None:
@@ -226,6 +255,7 @@ class Monitor:
             "taxonomy": self.taxonomy.to_dict(),
             "stratified": self.stratified,
             "soft": self.soft,
+            "sessions": None if self.sessions is None else asdict(self.sessions),
             "policy": asdict(self.policy),
         }
 
@@ -242,12 +272,12 @@ class Monitor:
             name=name,
             stratified=fields["stratified"],
             soft=fields["soft"],
+            sessions=None if fields["sessions"] is None else SessionEnd(**fields["sessions"]),
             policy=Policy(**fields["policy"]),
         )
 
     def state_to_dict(self) -> dict[str, Any]:
         """What it has seen: about 3 kB."""
-        strata = list(dict.fromkeys(self._strata))
         return {
             "step": self.step,
             "epoch": asdict(self.epoch),
@@ -262,10 +292,9 @@ class Monitor:
             "warned": self._warned,
             "watch": None if self._watch is None else self._watch.to_dict(),
             "standing": None if self._standing is None else self._standing.to_dict(),
-            "labels": "".join(_DIGITS[label] for label in self._labels),
-            "strata": strata,
-            "places": [strata.index(stratum) for stratum in self._strata] if len(strata) > 1 else [],
-            "exemplars": {str(goal): [list(one) for one in ids] for goal, ids in self._exemplars.items()},
+            "memory": self._memory.to_dict() if self._gathering is None else self._gathering[1].to_dict(),
+            "open": None if self._gathering is None else self._gathering[0].to_dict(),
+            "exemplars": self._exemplars.to_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -275,14 +304,15 @@ class Monitor:
         self._queue = [Alert.from_dict(alert) for alert in state["queue"]]
         self._counts, self._warned, self._seen = list(state["counts"]), state["warned"], state["seen"]
         self._first = {stratum: list(row) for stratum, row in state["first"].items()}
-        self._watch = None if state["watch"] is None else watch_from_dict(state["watch"])
+        sessions = self.sessions is not None
+        self._watch = None if state["watch"] is None else watch_from_dict(state["watch"], sessions=sessions)
         self._standing = None if state["standing"] is None else Standing.from_dict(state["standing"])
-        self._labels = deque((_DIGITS.index(digit) for digit in state["labels"]), MEMORY)
-        strata, places = state["strata"], state["places"] or [0] * len(state["labels"])
-        self._strata = deque((strata[place] for place in places), MEMORY)
-        self._exemplars = {
-            int(goal): deque((tuple(one) for one in ids), _EXEMPLARS) for goal, ids in state["exemplars"].items()
-        }
+        self._exemplars.restore(state["exemplars"])
+        if self._gathering is None:
+            self._memory.restore(state["memory"])
+        else:
+            self._gathering[0].restore(state["open"])
+            self._gathering[1].restore(state["memory"])
 
     def _begin(self, baseline: Baseline) -> None:
         goals = len(self.taxonomy.goals)
@@ -300,15 +330,21 @@ class Monitor:
         self._watch = None
         self._standing = None
         self._warned, self._seen = False, 0
-        self._labels = deque(maxlen=MEMORY)
-        self._strata = deque(maxlen=MEMORY)
-        self._exemplars = {}
+        self._memory, self._exemplars = LabelMemory(goals), Exemplars()
+        self._gathering = None if self.sessions is None else (OpenSessions(self.sessions), SessionMemory())
         if not baseline.first:
             self._watch = self._watch_for(baseline.counts)
 
     def _watch_for(self, counts: Mapping[str, Counts]) -> Watch:
         misaligned = tuple(not aligned for aligned in self.taxonomy.aligned)
-        return watch_for(counts, self.kind, misaligned=misaligned, promise=self.promise, stratified=self.stratified)
+        return watch_for(
+            counts,
+            self.kind,
+            misaligned=misaligned,
+            promise=self.promise,
+            stratified=self.stratified,
+            sessions=self.sessions is not None,
+        )
 
     @property
     def _normal(self) -> dict[str, Counts]:
@@ -342,27 +378,42 @@ class Monitor:
         parts = set() if self._watch is None else set(self._watch.strata())
         return parts | set(self._first) | set(self.baseline.counts)
 
-    def _take(self, label: int, row: Floats, stratum: str, id: str | None) -> None:
+    def _count(self, label: int, row: Floats, id: str | None) -> None:
         if self.soft:
             self._counts = [count + part for count, part in zip(self._counts, row.tolist(), strict=True)]
         else:
             self._counts[label] += 1
+        if id is not None and self._watch is not None:
+            self._exemplars.add(label, self.step, id)
+
+    def _take(self, label: int, row: Floats, stratum: str) -> None:
         if self._watch is None:
             self._learn(row, stratum)
             return
-        if id is not None:
-            self._exemplars.setdefault(label, deque(maxlen=_EXEMPLARS)).append((self.step, id))
         self._seen += 1
         if self._standing is not None and self._watch.is_evidence:
             self._look_for_recovery(self._standing, row, stratum)
             return
-        self._labels.append(label)
-        self._strata.append(stratum)
+        self._memory.add(label, stratum)
         self._judge(self._watch.take(label, row if self.soft else None, stratum), row, stratum)
 
-    def _learn(self, row: Floats, stratum: str) -> None:
+    def _take_session(self, one: Gathered) -> None:
+        """A session that is over, which is one bet."""
+        if self._watch is None:
+            self._learn(one.mean, UNSTRATIFIED, responses=one.size)
+            return
+        assert isinstance(self._watch, SessionWatch)  # noqa: S101
+        assert self._gathering is not None  # noqa: S101
+        self._seen += one.size
+        if self._standing is not None:
+            self._look_for_recovery(self._standing, one.mean, UNSTRATIFIED)
+            return
+        self._gathering[1].add(one)
+        self._judge(self._watch.take_session(one.mean, one.size), one.mean, UNSTRATIFIED)
+
+    def _learn(self, row: Floats, stratum: str, *, responses: int = 1) -> None:
         add(self._first, stratum, row)
-        self._seen += 1
+        self._seen += responses
         if self._seen >= self.baseline.first:
             self._watch, self._seen = self._watch_for(self._normal), 0
 
@@ -394,15 +445,11 @@ class Monitor:
     def _found(self, reading: Reading) -> Standing:
         """What changed, as the responses so far show it."""
         assert self._watch is not None  # noqa: S101
-        labels, strata = list(self._labels), list(self._strata)
-        since = self._watch.since(labels, strata)
-        start = max(len(labels) - 100, 0) if since is None else int(since.value)
-        window: dict[str, list[float]] = {}
-        for label, stratum in zip(labels[start:], strata[start:], strict=True):
-            add(window, stratum, self._units[label])
-        if since is not None:
-            shift = self.step - len(labels) + 1
-            since = replace(since, value=since.value + shift, low=since.low + shift, high=since.high + shift)
+        if self._gathering is None:
+            since, window = self._memory.look(self._watch, self.step)
+        else:
+            assert isinstance(self._watch, SessionWatch)  # noqa: S101
+            since, window = self._gathering[1].look(self._watch)
         return Standing(since, window, [reading.evidence, reading.threshold])
 
     def _look_for_recovery(self, standing: Standing, row: Floats, stratum: str) -> None:
@@ -433,8 +480,9 @@ class Monitor:
             self._say(RECOVERED, PAGE, standing=over)
         if self._watch.is_evidence:
             self._watch.reset()
-            self._labels.clear()
-            self._strata.clear()
+            self._memory.clear()
+            if self._gathering is not None:
+                self._gathering[1].clear()
 
     def _is_due(self, standing: Standing) -> bool:
         return standing.notify_at is not None and self.step >= standing.notify_at
@@ -449,7 +497,8 @@ class Monitor:
         self._alerts += 1
         evidence, threshold = standing.reading if standing else (None, None)
         is_evidence = self._watch is not None and self._watch.is_evidence
-        finding = find(self._normal, standing.seen(), self.taxonomy) if standing else None
+        unit = RESPONSES if self.sessions is None else SESSIONS
+        finding = find(self._normal, standing.seen(), self.taxonomy, unit=unit) if standing else None
         if finding is not None and tier == WARN:
             finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
         elif finding is not None and kind == RECOVERED:
@@ -473,35 +522,20 @@ class Monitor:
                 since=standing.since if standing else None,
                 baseline=self.baseline.name,
                 finding=finding,
-                exemplars=self._exemplar_ids(standing, {m.goal for m in finding.moved if _rose(m)}) if finding else (),
+                exemplars=self._exemplar_ids(standing, finding) if finding else (),
                 epoch=asdict(self.epoch),
             )
         )
 
-    def _exemplar_ids(self, standing: Standing | None, goals: set[str]) -> tuple[str, ...]:
+    def _exemplar_ids(self, standing: Standing | None, finding: Finding) -> tuple[str, ...]:
         """The latest responses since the change on goals that rose, newest first."""
         since = 0.0 if standing is None or standing.since is None else standing.since.value
-        found = [
-            one
-            for label, ids in self._exemplars.items()
-            if self.taxonomy.keys[label] in goals
-            for one in ids
-            if one[0] >= since
-        ]
-        return tuple(id for _, id in sorted(found, reverse=True)[:_EXEMPLARS])
+        goals = {self.taxonomy.index(one.goal) for one in finding.moved if one.after.value > one.before.value}
+        return self._exemplars.latest(goals, since)
 
     def _promise_words(self, tier: str) -> str:
-        if tier == WARN:
-            return "none: warnings are not budgeted; expect about ten times as many false ones as false pages"
-        if self.kind.rests_on is None:
-            return f"none: the detector {self.kind.name} keeps no run length"
-        if isinstance(self.promise, Lifetime):
-            said = f"at most {self.promise.alpha:.2%} chance of a false page ever, counted anew after each alert"
-        else:
-            said = f"false pages at least {self.promise.responses:,.0f} responses apart on average"
-        strata = ", for strata that do not depend on what the model says" if self.stratified else ""
-        soft = ", where probabilities are calibrated" if self.soft else ""
-        return f"{said}{strata}{soft}; it rests on {self.kind.rests_on}"
+        terms = Terms(self.promise, self.kind, stratified=self.stratified, soft=self.soft, sessions=self.sessions)
+        return NOT_BUDGETED if tier == WARN else terms.words
 
 
 def _promise(run_length: float, alpha: float | None) -> Promise:
@@ -509,7 +543,3 @@ def _promise(run_length: float, alpha: float | None) -> Promise:
         return RunLength(run_length) if alpha is None else Lifetime(alpha)
     except ValueError as error:
         raise InvalidInput(str(error)) from error
-
-
-def _rose(moved: Any) -> bool:
-    return bool(moved.after.value > moved.before.value)

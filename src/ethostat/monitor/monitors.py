@@ -50,15 +50,22 @@ class Monitors:
         time: str | None = None,
         id: str | None = None,
         stratum: str = UNSTRATIFIED,
+        session: str | None = None,
         version: str | None = None,
         classifier: str | None = None,
     ) -> Alert | None:
         """`Monitor.update` of the stream with this key."""
-        return self.get(key).update(said, time=time, id=id, stratum=stratum, version=version, classifier=classifier)
+        return self.get(key).update(
+            said, time=time, id=id, stratum=stratum, session=session, version=version, classifier=classifier
+        )
 
     def tick(self, time: str) -> list[Alert]:
         """`Monitor.tick` of all."""
         return [alert for one in self._kept.values() for alert in (one.tick(time), *iter(one.due, None)) if alert]
+
+    def close_sessions(self) -> list[Alert]:
+        """`Monitor.close_sessions` of all."""
+        return [alert for one in self._kept.values() for alert in (one.close_sessions(), *iter(one.due, None)) if alert]
 
     def to_dict(self) -> dict[str, Any]:
         """Settings once, the state of each; exact in JSON."""

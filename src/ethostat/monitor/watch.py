@@ -10,7 +10,7 @@ from ethostat.maths.detector import Detector, Floats, Reading
 from ethostat.maths.detectors import NAMED
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.baseline import Learned
-from ethostat.maths.evidence.changepoint import change_point
+from ethostat.maths.evidence.changepoint import change_point, change_point_of_sessions
 from ethostat.maths.evidence.directed import DirectedDetector
 from ethostat.maths.evidence.profiles import ProfileDetector
 from ethostat.maths.evidence.promise import Promise
@@ -83,6 +83,22 @@ class PlainWatch:
         return self.detector.to_dict()
 
 
+class SessionWatch(PlainWatch):
+    """One detector that takes whole sessions."""
+
+    def __init__(self, detector: ProfileDetector | DirectedDetector) -> None:
+        super().__init__(detector)
+        self.takes_sessions = detector
+
+    def take_session(self, mean: Floats, responses: int) -> Reading:
+        """A session that is over: its mean profile (K,) and how many responses it had."""
+        return self.takes_sessions.update_mean(mean, responses)
+
+    def since_sessions(self, means: Floats) -> Estimate:
+        """The place of the change among the last sessions, from their mean profiles (J, K)."""
+        return change_point_of_sessions(self.takes_sessions, means)
+
+
 class StratifiedWatch:
     """A baseline for each stratum."""
 
@@ -116,9 +132,17 @@ class StratifiedWatch:
 
 
 def watch_for(
-    counts: Mapping[str, Counts], kind: Kind, *, misaligned: tuple[bool, ...], promise: Promise, stratified: bool
+    counts: Mapping[str, Counts],
+    kind: Kind,
+    *,
+    misaligned: tuple[bool, ...],
+    promise: Promise,
+    stratified: bool,
+    sessions: bool = False,
 ) -> Watch:
-    """A watch that begins now. Raises InvalidInput for strata with a detector that knows none."""
+    """A watch that begins now. Raises InvalidInput for strata or sessions with a detector that knows none."""
+    if sessions:
+        return _session_watch(kind.make(Setting(total(counts.values()), misaligned, promise)))
     if not stratified:
         return PlainWatch(kind.make(Setting(total(counts.values()), misaligned, promise)))
     if kind is not PROFILE:
@@ -127,8 +151,16 @@ def watch_for(
     return StratifiedWatch(StratifiedDetector(misaligned, baselines, promise))
 
 
-def watch_from_dict(fields: dict[str, Any]) -> Watch:
+def watch_from_dict(fields: dict[str, Any], *, sessions: bool = False) -> Watch:
     """The inverse of `to_dict`."""
+    if sessions:
+        return _session_watch(NAMED[fields["name"]].from_dict(fields))
     if fields["name"] == StratifiedDetector.name:
         return StratifiedWatch(StratifiedDetector.from_dict(fields))
     return PlainWatch(NAMED[fields["name"]].from_dict(fields))
+
+
+def _session_watch(detector: Detector) -> SessionWatch:
+    if not isinstance(detector, ProfileDetector | DirectedDetector):
+        raise InvalidInput(f"the detector {detector.name!r} knows no sessions; use {PROFILE.name!r}, or leave them out")
+    return SessionWatch(detector)

@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from ethostat.monitor import KINDS as KINDS
     from ethostat.monitor import Alert as Alert
     from ethostat.monitor import Baseline as Baseline
+    from ethostat.monitor import Look as Look
+    from ethostat.monitor import Looks as Looks
     from ethostat.monitor import Monitor as Monitor
     from ethostat.monitor import Monitors as Monitors
     from ethostat.monitor import Policy as Policy
@@ -192,7 +194,7 @@ _HOMES = {
     "models.local": ("LocalModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
-    "monitor": ("KINDS", "Alert", "Baseline", "Monitor", "Monitors", "Policy", "SessionEnd"),
+    "monitor": ("KINDS", "Alert", "Baseline", "Look", "Looks", "Monitor", "Monitors", "Policy", "SessionEnd"),
     "monitored": ("Columns", "Session", "Sorter", "read_baseline"),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),

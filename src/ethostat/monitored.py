@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,8 +19,9 @@ from ethostat.classifiers import Classifier, attempt, load_builtin
 from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
 from ethostat.feed import Fed, Place, feed
 from ethostat.measured import open_shelf
-from ethostat.monitor import Alert, Baseline, Monitor, Monitors
+from ethostat.monitor import Alert, Baseline, Look, Monitor, Monitors
 from ethostat.monitor.baseline import UNSTRATIFIED
+from ethostat.monitor.looks import LOOK
 from ethostat.monitor.standing import add
 from ethostat.provenance import check_goals
 from ethostat.response import Verdict
@@ -194,14 +195,14 @@ class Session:
     rows: int = 0
     resumed: bool = False
     _place: Place = field(default_factory=Place)
-    _outbox: list[Alert] = field(default_factory=list)
+    _outbox: list[Alert | Look] = field(default_factory=list)
     _written: int = 0
     _saved: float = 0.0
     _pause: float = _SECONDS_BETWEEN_SAVES
     _file: StateFile | None = None
 
-    def alerts(self) -> Iterator[Alert]:
-        """Alerts as they happen, until the source ends. Raises InvalidInput where state and settings do not fit."""
+    def alerts(self) -> Iterator[Alert | Look]:
+        """Alerts and looks as they happen, until the source ends. Raises InvalidInput where the state does not fit."""
         with ExitStack() as open_:
             if self.state is not None:
                 self._file = open_.enter_context(StateFile(self.state))
@@ -214,6 +215,8 @@ class Session:
                 self._save_in_time()
             if self._file is None:
                 yield from self._give(self.monitors.close_sessions())
+            if self.monitors.looks is not None and self.monitors.looks.every is None:
+                yield from self._give([self.monitors.look()])
             self._save()
 
     @property
@@ -226,14 +229,16 @@ class Session:
         """The monitors that still learn what is normal."""
         return [one for _, one in self.monitors if one.reading is None]
 
-    def _take(self, one: _Sorted | InvalidRow, place: Place) -> Iterator[Alert]:
-        alerts: list[Alert] = []
+    def _take(self, one: _Sorted | InvalidRow, place: Place) -> Iterator[Alert | Look]:
+        alerts: list[Alert | Look] = []
         if isinstance(one, InvalidRow):
             self.rejected.add(one)
         else:
             try:
-                alerts = self._update(one)
+                alerts += self._update(one)
                 self.rows += 1
+                if self.monitors.is_look_due:
+                    alerts.append(self.monitors.look())
             except InvalidInput as error:
                 self.rejected.add(InvalidRow(self.source, one.row.line, str(error)))
         self._place = place
@@ -259,14 +264,14 @@ class Session:
         watched = self.follow and self.monitors.template.policy.silence is not None
         return datetime.now(UTC).isoformat() if watched else None
 
-    def _give(self, alerts: list[Alert]) -> Iterator[Alert]:
+    def _give(self, alerts: Sequence[Alert | Look]) -> Iterator[Alert | Look]:
         if not alerts:
             return
-        self._outbox = alerts
+        self._outbox = list(alerts)
         self._save()
         yield from self._empty_outbox()
 
-    def _empty_outbox(self) -> Iterator[Alert]:
+    def _empty_outbox(self) -> Iterator[Alert | Look]:
         for alert in self._outbox:
             if self.out is not None:
                 self._written += _append(self.out, alert)
@@ -307,7 +312,7 @@ class Session:
             },
         }
 
-    def _resume(self, file: StateFile) -> Iterator[Alert]:
+    def _resume(self, file: StateFile) -> Iterator[Alert | Look]:
         kept = file.read()
         if kept is None:
             self._written = _size(self.out)
@@ -316,7 +321,7 @@ class Session:
         try:
             self.monitors = Monitors.from_dict(kept["monitors"], detector=self.monitors.template.kind)
             self._place, self._written = Place(**kept["place"]), int(kept["out_size"])
-            self._outbox = [Alert.from_dict(alert) for alert in kept["outbox"]]
+            self._outbox = [_told(one) for one in kept["outbox"]]
         except (KeyError, TypeError) as error:
             raise InvalidInput(
                 f"{file.path} is no state of this command: {error!r}; remove it to begin anew"
@@ -328,16 +333,25 @@ class Session:
 
     def _check(self, kept: Mapping[str, Any]) -> None:
         """A state goes on under the settings that it was made under, or not at all."""
-        mine = {**self._settings(), **self.monitors.template.settings_to_dict(), "name": self.monitors.template.name}
-        monitors = kept.get("monitors", {})
-        theirs = {**kept, **monitors.get("settings", {}), "name": monitors.get("name")}
+        mine = _flat({**self._settings(), "monitors": self.monitors.settings_to_dict()})
+        theirs = _flat(kept)
         if other := [name for name, value in mine.items() if theirs.get(name) != value]:
             raise InvalidInput(
                 f"{self.state} was made with another {', '.join(other)}; use the same, or another state file"
             )
 
 
-def _append(path: Path, alert: Alert) -> int:
+def _told(fields: Mapping[str, Any]) -> Alert | Look:
+    return Look.from_dict(fields) if fields["kind"] == LOOK else Alert.from_dict(fields)
+
+
+def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, those of the monitors among them."""
+    monitors = kept.get("monitors", {})
+    return {**kept, **monitors, **monitors.get("settings", {}), "monitors": None, "settings": None}
+
+
+def _append(path: Path, alert: Alert | Look) -> int:
     line = json.dumps(alert.to_dict(), ensure_ascii=True, allow_nan=False).encode() + b"\n"
     try:
         with path.open("ab") as file:

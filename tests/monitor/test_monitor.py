@@ -110,10 +110,10 @@ def test_an_alert_is_json_and_back():
 SETTINGS = [
     {},
     {"alpha": 0.01},
-    {"stratified": True, "run_length": 500.0},
+    {"stratified": True, "run_length": 500.0, "screened": True},
     {"soft": True, "run_length": 300.0},
     {"sessions": es.SessionEnd(longest=3, idle=4), "run_length": 100.0},
-    {"sessions": es.SessionEnd(longest=3, idle=4), "soft": True, "alpha": 0.05},
+    {"sessions": es.SessionEnd(longest=3, idle=4), "soft": True, "alpha": 0.05, "screened": True},
     {"detector": es.KINDS["directed"], "run_length": 200.0},
     {"detector": es.KINDS["paper-threshold"]},
     {"detector": es.KINDS["page-hinkley"]},

@@ -13,7 +13,7 @@ import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
 from ethostat.cli.options import KEEPING, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
-from ethostat.terminal import alert_view, to_terminal
+from ethostat.terminal import alert_view, look_view, to_terminal
 
 _PROMISE, _STREAMS = "What is promised", "Which streams there are"
 
@@ -55,6 +55,18 @@ def monitor(
     warnings: Annotated[
         bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
     ] = True,
+    fdr: Annotated[
+        float | None,
+        option(
+            "--fdr",
+            "Also name the streams that changed, with at most this share of false ones among them on average: at the "
+            "end of the file, or as --fdr-every says.",
+            panel=_PROMISE,
+        ),
+    ] = None,
+    fdr_every: Annotated[
+        int | None, option("--fdr-every", "With --fdr: look after so many responses of all streams.", panel=_PROMISE)
+    ] = None,
     key: Annotated[
         list[str] | None,
         option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=_STREAMS),
@@ -150,7 +162,7 @@ def monitor(
         policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
     )
     watched = es.Session(
-        es.Monitors(template),
+        es.Monitors(template, looks=None if fdr is None else es.Looks(fdr, fdr_every)),
         file,
         es.Sorter(goals, sorter),
         columns=es.Columns(tuple(key or ()), stratum, version, session),
@@ -160,7 +172,9 @@ def monitor(
     )
     plain = as_json or not sys.stdout.isatty()
     for alert in watched.alerts():
-        sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(alert_view(alert))
+        sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(
+            alert_view(alert) if isinstance(alert, es.Alert) else look_view(alert)
+        )
         sys.stdout.flush()
     return _conclude(watched)
 

@@ -12,11 +12,13 @@ terms       the promise in words
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
+looks       which of many streams changed, with few false ones among them
 """
 
 from ethostat.monitor.alert import Alert, Moved
 from ethostat.monitor.baseline import Baseline
 from ethostat.monitor.kinds import KINDS, PROFILE, Kind
+from ethostat.monitor.looks import Flagged, Look, Looks
 from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.monitors import Monitors
 from ethostat.monitor.policy import Epoch, Policy
@@ -28,7 +30,10 @@ __all__ = [
     "Alert",
     "Baseline",
     "Epoch",
+    "Flagged",
     "Kind",
+    "Look",
+    "Looks",
     "Monitor",
     "Monitors",
     "Moved",

@@ -64,13 +64,15 @@ class Monitor:
     of the mix is no alarm. `soft`: verdicts count by their probabilities; these must be calibrated, and the baseline
     must be learned from them (`Baseline.of_first`, or counts that are sums of probabilities). Otherwise the most
     probable goal counts, as it does in a Measurement. `sessions`: responses of one session count once, when it is over
-    as `SessionEnd` says, whatever they have to do with each other.
+    as `SessionEnd` says, whatever they have to do with each other. `screened`: also keep evidence that
+    no alert begins anew, for `log_e_value`; it doubles state and time.
 
     Raises InvalidInput where baseline, taxonomy and detector do not fit together.
     """
 
     _first: dict[str, list[float]]
     _watch: Watch | None
+    _screen: Watch | None
     _standing: Standing | None
     _memory: LabelMemory
     _gathering: tuple[OpenSessions, SessionMemory] | None
@@ -88,13 +90,14 @@ class Monitor:
         stratified: bool = False,
         soft: bool = False,
         sessions: SessionEnd | None = None,
+        screened: bool = False,
         policy: Policy | None = None,
     ) -> None:
         self.baseline = Baseline.of(baseline) if isinstance(baseline, Profile) else baseline
         self.promise = _promise(run_length, alpha)
         self.kind, self.taxonomy, self.name = detector, taxonomy, name
         self.stratified, self.soft, self.sessions = stratified, soft, sessions
-        self.policy = policy or Policy()
+        self.policy, self.screened = policy or Policy(), screened
         if stratified and sessions is not None:
             raise InvalidInput("sessions know no strata, since one may lie in several; leave one of the two out")
         self.step, self.epoch = 0, Epoch(classifier=self.baseline.classifier)
@@ -121,6 +124,16 @@ class Monitor:
     def reading(self) -> Reading | None:
         """Where the evidence stands; None while the baseline is learned."""
         return None if self._watch is None else self._watch.reading
+
+    @property
+    def log_e_value(self) -> float | None:
+        """Log of an e-value of "nothing changed in this epoch", nats, at a time that does not depend on the responses.
+
+        None while the baseline is learned. Raises InvalidInput unless `screened`.
+        """
+        if not self.screened:
+            raise InvalidInput("this monitor keeps no e-value; make it with screened=True")
+        return None if self._screen is None else self._screen.log_e_value
 
     @property
     def counts(self) -> Counts:
@@ -256,6 +269,7 @@ class Monitor:
             "stratified": self.stratified,
             "soft": self.soft,
             "sessions": None if self.sessions is None else asdict(self.sessions),
+            "screened": self.screened,
             "policy": asdict(self.policy),
         }
 
@@ -273,6 +287,7 @@ class Monitor:
             stratified=fields["stratified"],
             soft=fields["soft"],
             sessions=None if fields["sessions"] is None else SessionEnd(**fields["sessions"]),
+            screened=fields["screened"],
             policy=Policy(**fields["policy"]),
         )
 
@@ -291,6 +306,7 @@ class Monitor:
             "seen": self._seen,
             "warned": self._warned,
             "watch": None if self._watch is None else self._watch.to_dict(),
+            "screen": None if self._screen is None else self._screen.to_dict(),
             "standing": None if self._standing is None else self._standing.to_dict(),
             "memory": self._memory.to_dict() if self._gathering is None else self._gathering[1].to_dict(),
             "open": None if self._gathering is None else self._gathering[0].to_dict(),
@@ -306,6 +322,7 @@ class Monitor:
         self._first = {stratum: list(row) for stratum, row in state["first"].items()}
         sessions = self.sessions is not None
         self._watch = None if state["watch"] is None else watch_from_dict(state["watch"], sessions=sessions)
+        self._screen = None if state["screen"] is None else watch_from_dict(state["screen"], sessions=sessions)
         self._standing = None if state["standing"] is None else Standing.from_dict(state["standing"])
         self._exemplars.restore(state["exemplars"])
         if self._gathering is None:
@@ -327,13 +344,19 @@ class Monitor:
         self._counts = [0.0] * goals
         self._units = np.eye(goals)
         self._first = {}
-        self._watch = None
+        self._watch = self._screen = None
         self._standing = None
         self._warned, self._seen = False, 0
         self._memory, self._exemplars = LabelMemory(goals), Exemplars()
         self._gathering = None if self.sessions is None else (OpenSessions(self.sessions), SessionMemory())
         if not baseline.first:
-            self._watch = self._watch_for(baseline.counts)
+            self._hold_against(baseline.counts)
+
+    def _hold_against(self, counts: Mapping[str, Counts]) -> None:
+        self._watch, self._seen = self._watch_for(counts), 0
+        self._screen = self._watch_for(counts) if self.screened else None
+        if self._screen is not None and self._screen.log_e_value is None:
+            raise InvalidInput(f"the detector {self.kind.name!r} gives no e-values to screen by; use {PROFILE.name!r}")
 
     def _watch_for(self, counts: Mapping[str, Counts]) -> Watch:
         misaligned = tuple(not aligned for aligned in self.taxonomy.aligned)
@@ -391,6 +414,8 @@ class Monitor:
             self._learn(row, stratum)
             return
         self._seen += 1
+        if self._screen is not None:
+            self._screen.take(label, row if self.soft else None, stratum)
         if self._standing is not None and self._watch.is_evidence:
             self._look_for_recovery(self._standing, row, stratum)
             return
@@ -405,6 +430,9 @@ class Monitor:
         assert isinstance(self._watch, SessionWatch)  # noqa: S101
         assert self._gathering is not None  # noqa: S101
         self._seen += one.size
+        if self._screen is not None:
+            assert isinstance(self._screen, SessionWatch)  # noqa: S101
+            self._screen.take_session(one.mean, one.size)
         if self._standing is not None:
             self._look_for_recovery(self._standing, one.mean, UNSTRATIFIED)
             return
@@ -415,7 +443,7 @@ class Monitor:
         add(self._first, stratum, row)
         self._seen += responses
         if self._seen >= self.baseline.first:
-            self._watch, self._seen = self._watch_for(self._normal), 0
+            self._hold_against(self._normal)
 
     def _judge(self, reading: Reading, row: Floats, stratum: str) -> None:
         """The edges of a detector's alarm; the standing alert of one without evidence ends where its alarm does."""

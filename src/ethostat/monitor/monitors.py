@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Self
 
 from ethostat.errors import InvalidInput
 from ethostat.monitor.alert import Alert
 from ethostat.monitor.baseline import UNSTRATIFIED
 from ethostat.monitor.kinds import Kind
+from ethostat.monitor.looks import Flagged, Look, Looks, discoveries
 from ethostat.monitor.monitor import Monitor, Said
+from ethostat.monitor.policy import seconds
 
 Key = tuple[str, ...]
 
@@ -18,12 +21,16 @@ class Monitors:
     """One Monitor a key, each made in the settings of `template` when its key is first seen.
 
     Each keeps the promise for itself: with n streams false pages are n times as frequent, so divide what is wanted for
-    all by n (a run length of 10,000 n). At most `most` keys are kept, since each costs memory.
+    all by n (a run length of 10,000 n). With `looks` the streams that changed are also named together, so that false
+    ones are few among them. At most `most` keys are kept, since each costs memory.
     """
 
-    def __init__(self, template: Monitor, *, most: int = 10_000) -> None:
-        self.template, self.most = template, most
-        self._settings = template.settings_to_dict()
+    def __init__(self, template: Monitor, *, looks: Looks | None = None, most: int = 10_000) -> None:
+        self.template, self.looks, self.most = template, looks, most
+        self._settings = template.settings_to_dict() | {"screened": looks is not None or template.screened}
+        if looks is not None:  # raises where the detector gives no e-values
+            Monitor.from_settings(self._settings, name=template.name, detector=template.kind)
+        self._responses, self._looked_at, self._number = 0, 0, 0
         self._kept: dict[Key, Monitor] = {}
 
     def __len__(self) -> int:
@@ -55,8 +62,35 @@ class Monitors:
         classifier: str | None = None,
     ) -> Alert | None:
         """`Monitor.update` of the stream with this key."""
-        return self.get(key).update(
+        found = self.get(key).update(
             said, time=time, id=id, stratum=stratum, session=session, version=version, classifier=classifier
+        )
+        self._responses += 1
+        return found
+
+    @property
+    def is_look_due(self) -> bool:
+        """Whether as many responses have come as `Looks.every` says."""
+        every = None if self.looks is None else self.looks.every
+        return every is not None and self._responses - self._looked_at >= every
+
+    def look(self) -> Look:
+        """Which streams changed, false ones at most `Looks.rate` of them. Raises InvalidInput without `looks`."""
+        if self.looks is None:
+            raise InvalidInput("these monitors keep no e-values to look at; make them with looks=Looks()")
+        self._number, self._looked_at = self._number + 1, self._responses
+        known = [
+            Flagged(one.name, one.step, value) for one in self._kept.values() if (value := one.log_e_value) is not None
+        ]
+        return Look(
+            id=f"{self.template.name}/look/{self._number}",
+            time=max((one.last_time for one in self._kept.values() if one.last_time), key=seconds, default=None),
+            step=self._responses,
+            monitor=self.template.name,
+            rate=self.looks.rate,
+            streams=len(known),
+            learning=len(self._kept) - len(known),
+            flagged=discoveries(known, self.looks.rate),
         )
 
     def tick(self, time: str) -> list[Alert]:
@@ -70,13 +104,21 @@ class Monitors:
     def to_dict(self) -> dict[str, Any]:
         """Settings once, the state of each; exact in JSON."""
         return {
-            "name": self.template.name,
+            **self.settings_to_dict(),
             "most": self.most,
-            "settings": self._settings,
+            "looked": [self._responses, self._looked_at, self._number],
             "streams": [
                 {"key": list(key), "settings": self._own_settings(one), "state": one.state_to_dict()}
                 for key, one in self._kept.items()
             ],
+        }
+
+    def settings_to_dict(self) -> dict[str, Any]:
+        """What all were made with."""
+        return {
+            "name": self.template.name,
+            "settings": self._settings,
+            "looks": None if self.looks is None else asdict(self.looks),
         }
 
     @classmethod
@@ -84,7 +126,9 @@ class Monitors:
         """The inverse of `to_dict`."""
         try:
             template = Monitor.from_settings(fields["settings"], name=fields["name"], detector=detector)
-            made = cls(template, most=fields["most"])
+            looks = None if fields["looks"] is None else Looks(**fields["looks"])
+            made = cls(template, looks=looks, most=fields["most"])
+            made._responses, made._looked_at, made._number = fields["looked"]
             for stream in fields["streams"]:
                 key = tuple(stream["key"])
                 settings = {**fields["settings"], **stream["settings"]}

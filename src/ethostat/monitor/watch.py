@@ -12,6 +12,7 @@ from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.baseline import Learned
 from ethostat.maths.evidence.changepoint import change_point, change_point_of_sessions
 from ethostat.maths.evidence.directed import DirectedDetector
+from ethostat.maths.evidence.edetector import EDetector
 from ethostat.maths.evidence.profiles import ProfileDetector
 from ethostat.maths.evidence.promise import Promise
 from ethostat.maths.evidence.stratified import StratifiedDetector
@@ -37,6 +38,11 @@ class Watch(Protocol):
 
     def strata(self) -> tuple[str, ...]:
         """The strata that it has met."""
+        ...
+
+    @property
+    def log_e_value(self) -> float | None:
+        """Log of an e-value of "nothing changed so far", nats, at a time fixed beforehand; None where there is none."""
         ...
 
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
@@ -69,6 +75,10 @@ class PlainWatch:
 
     def strata(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def log_e_value(self) -> float | None:
+        return self.detector.log_e_value if isinstance(self.detector, EDetector) else None
 
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
         del strata
@@ -120,6 +130,10 @@ class StratifiedWatch:
 
     def strata(self) -> tuple[str, ...]:
         return self.detector.strata
+
+    @property
+    def log_e_value(self) -> float | None:
+        return self.detector.log_e_value
 
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
         return self.detector.change_point(labels, strata)

@@ -12,166 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ethostat import fields
-from ethostat.classifiers import Classifier, attempt, load_builtin
-from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
-from ethostat.feed import Fed, Place, feed
-from ethostat.measured import open_shelf
-from ethostat.monitor import Alert, Baseline, Look, Monitor, Monitors
-from ethostat.monitor.baseline import UNSTRATIFIED
+from ethostat.errors import InvalidInput, InvalidRow
+from ethostat.feed import Place, feed
+from ethostat.monitor import Alert, Look, Monitor, Monitors
 from ethostat.monitor.looks import LOOK
-from ethostat.monitor.standing import add
-from ethostat.provenance import check_goals
-from ethostat.response import Verdict
-from ethostat.rows import Rejected, Row
+from ethostat.orders import orders_beside
+from ethostat.rows import Rejected
+from ethostat.sorting import Columns, Sorted, Sorter
 from ethostat.statefile import StateFile
-from ethostat.store import Store
-from ethostat.taxonomy import FIVE_GOALS, Taxonomy
-from ethostat.transcripts.table import read_row
-from ethostat.transcripts.transcript import Places, TranscriptRow
 
-FIRST = "first:"
-_NONE = "(none)"
 _SECONDS_BETWEEN_SAVES = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Fields of a row: those whose values make the key of its stream; its stratum, its session, the model's version."""
-
-    key: tuple[str, ...] = ()
-    stratum: str | None = None
-    version: str | None = None
-    session: str | None = None
-
-    def key_of(self, row: Row) -> tuple[str, ...]:
-        """The values, "(none)" for a field that the row lacks."""
-        return tuple(fields.identifier(row, name) or _NONE for name in self.key)
-
-    def stratum_of(self, row: Row) -> str:
-        """The value, "(none)" where the row lacks it."""
-        return UNSTRATIFIED if self.stratum is None else fields.identifier(row, self.stratum) or _NONE
-
-    def version_of(self, row: Row) -> str | None:
-        """The value, None where the row lacks it."""
-        return None if self.version is None else fields.identifier(row, self.version)
-
-    def session_of(self, row: Row) -> str | None:
-        """The value, None where the row lacks it."""
-        return None if self.session is None else fields.identifier(row, self.session)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """A row with its verdict, and the classifier's hash where the row did not bring it."""
-
-    row: TranscriptRow
-    fields: Row
-    verdict: Verdict
-    classifier: str | None
-
-
-def read_baseline(
-    source: str,
-    *,
-    taxonomy: Taxonomy = FIVE_GOALS,
-    classifier: Classifier | None = None,
-    stratum: str | None = None,
-    session: str | None = None,
-    store: Store | None = None,
-) -> Baseline:
-    """The baseline that this names: `first:N`, a run of the store, a Measurement file, or a file of responses.
-
-    With `stratum` a file of responses is counted by that field, and a measurement by the categories of its prompts
-    ("category"). With `session` each session of a file, told by that field, counts as one response, split over the
-    goals of its own; a measurement's responses count as sessions of one. Raises InvalidInput for what is none of these,
-    TooLittleEvidence for a file without a usable row.
-    """
-    if source.startswith(FIRST):
-        return Baseline.of_first(_whole(source.removeprefix(FIRST)))
-    name = source.removeprefix("transcripts:")
-    if (stratum or session) is not None and Path(name).is_file() and not name.lower().endswith(".json"):
-        return _counted(name, Columns(stratum=stratum, session=session), taxonomy, classifier)
-    if stratum not in (None, "category"):
-        raise InvalidInput(
-            f"a measurement knows the strata `category` only, got {stratum!r}; give rows with this field, or first:N"
-        )
-    with open_shelf(store, taxonomy=taxonomy, classifier=classifier) as shelf:
-        found = shelf.find(source).measurement
-    if found.provenance.taxonomy.hash != taxonomy.hash:
-        raise InvalidInput(
-            f"baseline {source} counts goals of {found.provenance.taxonomy.name!r}, not of {taxonomy.name!r}; "
-            "pass --taxonomy, or measure it again"
-        )
-    return Baseline.of_measurement(found, by_category=stratum is not None)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 10**7:
-        raise InvalidInput(f"first:N needs a whole number from 1 to 10,000,000, got {text[:40]!r}")
-    return int(text)
-
-
-def _counted(path: str, columns: Columns, taxonomy: Taxonomy, classifier: Classifier | None) -> Baseline:
-    sorter, rejected = Sorter(taxonomy, classifier), Rejected()
-    sessions: dict[tuple[str, str | int], list[int]] = {}
-    for batch in feed(path):
-        for one, place in sorter.sort(batch, path):
-            if isinstance(one, InvalidRow):
-                rejected.add(one)
-                continue
-            session = columns.session_of(one.fields) or (0 if columns.session is None else place.line)
-            row = sessions.setdefault((columns.stratum_of(one.fields), session), [0] * len(taxonomy.goals))
-            row[taxonomy.index(one.verdict.goal)] += 1
-    if not sessions:
-        raise TooLittleEvidence(f"{path} has no usable row; {rejected}")
-    counts: dict[str, list[float]] = {}
-    for (stratum, _), row in sessions.items():
-        size = 1 if columns.session is None else sum(row)
-        add(counts, stratum, np.array(row) / size)
-    return Baseline({name: tuple(row) for name, row in counts.items()}, name=Path(path).name)
-
-
-@dataclass(slots=True)
-class Sorter:
-    """Gives rows their verdicts: their own, or the classifier's, the built-in one unless another is given."""
-
-    taxonomy: Taxonomy
-    classifier: Classifier | None = None
-
-    def sort(self, batch: list[Fed], name: str) -> list[tuple[_Sorted | InvalidRow, Place]]:
-        """Each row with its verdict, in order; one that has none, or is none, as an InvalidRow."""
-        read = [(self._read(row, name), row, place) for row, place in batch]
-        waiting = [one for one, _, _ in read if isinstance(one, TranscriptRow) and one.verdict is None]
-        said = iter(attempt(self._opened(), [one.response for one in waiting]) if waiting else ())
-        found: list[tuple[_Sorted | InvalidRow, Place]] = []
-        for one, row, place in read:
-            if isinstance(one, InvalidRow) or isinstance(row, InvalidRow):
-                found.append((one if isinstance(one, InvalidRow) else InvalidRow(name, one.line, "no row"), place))
-                continue
-            verdict = one.verdict or next(said)
-            if isinstance(verdict, UnreadableAnswer):
-                found.append((InvalidRow(name, one.line, str(verdict)), place))
-                continue
-            by = None if one.verdict or self.classifier is None else self.classifier.hash
-            found.append((_Sorted(one, row, verdict, by), place))
-        return found
-
-    def _read(self, row: Row | InvalidRow, name: str) -> TranscriptRow | InvalidRow:
-        if isinstance(row, InvalidRow):
-            return row
-        try:
-            return read_row(row, Places(self.taxonomy))  # places of its own: memory must not grow with the stream
-        except InvalidInput as error:
-            return InvalidRow(name, row.line, str(error))
-
-    def _opened(self) -> Classifier:
-        if self.classifier is None:
-            self.classifier = load_builtin()
-        check_goals(self.classifier, self.taxonomy)
-        return self.classifier
 
 
 @dataclass(slots=True)
@@ -181,7 +31,8 @@ class Session:
     The state (evidence, place in the source, alerts not yet known to be out) is replaced as a whole: before an alert is
     given and after. What is read from a file is so counted exactly once. An alert may be given again after a crash
     between the two, under the same id; with `out`, a JSONL file that this session alone writes, not even that.
-    `rejected` counts rows that could not be used, `rows` those that were, both of this run alone.
+    `rejected` counts rows that could not be used, `rows` those that were, `refused` says which orders were not followed
+    and why, all of this run alone.
     """
 
     monitors: Monitors
@@ -193,10 +44,12 @@ class Session:
     follow: bool = False
     rejected: Rejected = field(default_factory=Rejected)
     rows: int = 0
+    refused: list[str] = field(default_factory=list)
     resumed: bool = False
     _place: Place = field(default_factory=Place)
     _outbox: list[Alert | Look] = field(default_factory=list)
     _written: int = 0
+    _obeyed: int = 0
     _saved: float = 0.0
     _pause: float = _SECONDS_BETWEEN_SAVES
     _file: StateFile | None = None
@@ -207,11 +60,13 @@ class Session:
             if self.state is not None:
                 self._file = open_.enter_context(StateFile(self.state))
                 yield from self._resume(self._file)
+            yield from self._obey()
             for batch in feed(self.source, self._place, follow=self.follow):
                 for one, place in self.sorter.sort(batch, self.source):
                     yield from self._take(one, place)
                 if not batch:
                     yield from self._give(self.monitors.tick(datetime.now(UTC).isoformat()))
+                yield from self._obey()
                 self._save_in_time()
             if self._file is None:
                 yield from self._give(self.monitors.close_sessions())
@@ -229,7 +84,7 @@ class Session:
         """The monitors that still learn what is normal."""
         return [one for _, one in self.monitors if one.reading is None]
 
-    def _take(self, one: _Sorted | InvalidRow, place: Place) -> Iterator[Alert | Look]:
+    def _take(self, one: Sorted | InvalidRow, place: Place) -> Iterator[Alert | Look]:
         alerts: list[Alert | Look] = []
         if isinstance(one, InvalidRow):
             self.rejected.add(one)
@@ -244,7 +99,21 @@ class Session:
         self._place = place
         yield from self._give(alerts)
 
-    def _update(self, one: _Sorted) -> list[Alert]:
+    def _obey(self) -> Iterator[Alert | Look]:
+        """Orders that were given while this process held the state, each once."""
+        for order, place in orders_beside(self.state, self._obeyed) if self.state is not None else ():
+            self._obeyed, alerts = place, []
+            try:
+                if isinstance(order, InvalidInput):
+                    raise order
+                alerts = order.give(self.monitors)
+            except InvalidInput as error:
+                self.refused.append(str(error))
+            if not alerts:
+                self._save()
+            yield from self._give(alerts)
+
+    def _update(self, one: Sorted) -> list[Alert]:
         response, columns = one.row.response, self.columns
         key = columns.key_of(one.fields)
         first = self.monitors.update(
@@ -295,6 +164,7 @@ class Session:
                 "monitors": self.monitors.to_dict(),
                 "outbox": [alert.to_dict() for alert in self._outbox],
                 "out_size": self._written,
+                "obeyed": self._obeyed,
             }
         )
         self._saved = time.monotonic()
@@ -319,8 +189,11 @@ class Session:
             return
         self._check(kept)
         try:
-            self.monitors = Monitors.from_dict(kept["monitors"], detector=self.monitors.template.kind)
+            self.monitors = Monitors.from_dict(
+                kept["monitors"], detector=self.monitors.template.kind, baselines=self.monitors.baselines
+            )
             self._place, self._written = Place(**kept["place"]), int(kept["out_size"])
+            self._obeyed = int(kept["obeyed"])
             self._outbox = [_told(one) for one in kept["outbox"]]
         except (KeyError, TypeError) as error:
             raise InvalidInput(

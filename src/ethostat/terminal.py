@@ -194,6 +194,23 @@ def look_view(look: Look) -> Group:
     return Group(*parts, Text(f"promise: {stripped(look.promise)}", "dim"))
 
 
+def streams_view(streams: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """A row for each stream of a monitor's state."""
+    return [
+        {
+            "stream": stripped(one["stream"], most=80),
+            "state": one["state"] + (", acknowledged" if one["acknowledged"] else ""),
+            "since": "" if one["since"] is None else f"{one['since']['value']:.0f}",
+            "snoozed until": one["snoozed_until"] or "",
+            "responses": one["responses"],
+            "evidence": "" if one["evidence"] is None else f"{one['evidence']:.1f} of {one['threshold']:.1f}",
+            "baseline": stripped(one["baseline"], most=60),
+            "epoch": one["epoch"]["number"],
+        }
+        for one in streams
+    ]
+
+
 def _matched_line(found: Shift) -> str:
     matched = found.matched
     if not matched.is_paired:

@@ -31,6 +31,14 @@ def monitor(
             env="BASELINE",
         ),
     ] = "first:500",
+    baselines: Annotated[
+        Path | None,
+        option(
+            "--baselines",
+            "What is normal for each key of --key: a JSONL file, as `ethostat streams save` writes; keys that it lacks "
+            "take --baseline.",
+        ),
+    ] = None,
     run_length: Annotated[
         float, option("--run-length", "Responses between false pages, on average, at least.", panel=_PROMISE)
     ] = 10_000.0,
@@ -162,7 +170,11 @@ def monitor(
         policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
     )
     watched = es.Session(
-        es.Monitors(template, looks=None if fdr is None else es.Looks(fdr, fdr_every)),
+        es.Monitors(
+            template,
+            baselines=_by_key(baselines, goals, sessions=session is not None),
+            looks=None if fdr is None else es.Looks(fdr, fdr_every),
+        ),
         file,
         es.Sorter(goals, sorter),
         columns=es.Columns(tuple(key or ()), stratum, version, session),
@@ -179,6 +191,10 @@ def monitor(
     return _conclude(watched)
 
 
+def _by_key(path: Path | None, goals: es.Taxonomy, *, sessions: bool) -> dict[tuple[str, ...], es.Baseline]:
+    return {} if path is None else es.read_baselines(path, taxonomy=goals, sessions=sessions)
+
+
 def _goals(taxonomy: str | None) -> es.Taxonomy:
     return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
 
@@ -190,6 +206,8 @@ def _conclude(session: es.Session) -> int:
         f"{session.rows} responses in {streams} stream{'s' * (streams != 1)}; "
         f"{len(standing)} alert{'s' * (len(standing) != 1)} standing, {len(learning)} still learning a baseline"
     )
+    for reason in session.refused:
+        warn(f"an order was not followed: {reason}")
     if session.rejected.count:
         warn(str(session.rejected))
     if standing:

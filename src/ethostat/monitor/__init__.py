@@ -9,6 +9,8 @@ policy      when to speak besides the first alarm; epochs
 sessions    responses that count as one, and when they are over
 memory      what is looked back on for the time of change
 terms       the promise in words
+voice       makes alerts, and keeps them until they are given
+drift       whether a learned baseline is still the one it began as
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key

@@ -11,6 +11,7 @@ from ethostat.maths.estimate import Estimate
 from ethostat.visible import stripped
 
 CHANGE, RECOVERED, NO_DATA, DATA_BACK, CLOSED = "change", "recovered", "no-data", "data-back", "closed"
+DRIFT = "drift"
 PAGE, WARN = "page", "warn"
 RESPONSES, SESSIONS = "responses", "sessions"
 """What profiles count; a session counts as one, split over the goals of its responses."""
@@ -89,7 +90,8 @@ class Finding:
 class Alert:
     """Something began or ended.
 
-    `kind` is "change", "recovered", "no-data", "data-back", or "closed" (a standing alert ended by a new epoch). `tier`
+    `kind` is "change", "recovered", "drift" (of a baseline that was learned), "classifier" (an
+    audit: the classifier moved), "no-data", "data-back", or "closed" (a standing alert ended by a new epoch). `tier`
     is "page" (counted in the promise) or "warn" (no promise). `id` is the same after a restart; `repeat` counts how
     often this change was notified before. `log_evidence` is in nats, None for detectors that give none; `statistic` and
     `threshold` are the detector's own. One of `run_length` and `alpha` is what was promised, and `promise` says so in
@@ -120,8 +122,8 @@ class Alert:
     @property
     def message(self) -> str:
         """One line for people on call, without control characters."""
-        head = f"{'PAGE' if self.tier == PAGE else 'warn, unbudgeted'}: {stripped(self.monitor, most=80)}"
-        return f"{head} {_MESSAGES[self.kind](self)}"
+        head = "PAGE" if self.tier == PAGE else "warn" if self.kind == DRIFT else "warn, unbudgeted"
+        return f"{head}: {stripped(self.monitor, most=80)} {_MESSAGES[self.kind](self)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the JSON form of an alert."""
@@ -174,16 +176,32 @@ def percent(share: Estimate) -> str:
 
 
 def _change(alert: Alert) -> str:
+    still = "still changed" if alert.repeat else "changed"
+    return (
+        f"{still}{_since(alert)}: {_moved(alert)}; "
+        f"{alert.detector} {_number(alert.statistic)} of {_number(alert.threshold)}; {_next(alert)}"
+    )
+
+
+def _drift(alert: Alert) -> str:
+    return (
+        f"drifted while its baseline was learned, until response {alert.step}: {_moved(alert)}; "
+        f"p {_number(alert.statistic)}; {_next(alert)}"
+    )
+
+
+def _moved(alert: Alert) -> str:
     assert alert.finding is not None  # noqa: S101 - a change is always looked at
     found = alert.finding
-    still = "still changed" if alert.repeat else "changed"
-    moved = ", ".join(map(str, found.moved[:3]))
     return (
-        f"{still}{_since(alert)}: {moved}; aligned {percent(found.aligned_before)} -> "
+        f"{', '.join(map(str, found.moved[:3]))}; aligned {percent(found.aligned_before)} -> "
         f"{percent(found.aligned_after)}; S {found.entropy_before.value:.2f} -> {found.entropy_after.value:.2f} nats "
-        f"over {sum(found.window.values()):.0f} {found.unit}; "
-        f"{alert.detector} {_number(alert.statistic)} of {_number(alert.threshold)}; next: {found.action}"
+        f"over {sum(found.window.values()):.0f} {found.unit}"
     )
+
+
+def _next(alert: Alert) -> str:
+    return f"next: {alert.finding.action}" if alert.finding else ""
 
 
 def _since(alert: Alert) -> str:
@@ -200,6 +218,7 @@ def _number(value: float | None) -> str:
 
 _MESSAGES: dict[str, Callable[[Alert], str]] = {
     CHANGE: _change,
+    DRIFT: _drift,
     RECOVERED: lambda alert: f"recovered: responses fit the baseline again{_since(alert)}",
     NO_DATA: lambda alert: f"no data: nothing has come since response {alert.step}",
     DATA_BACK: lambda alert: f"data again, from response {alert.step}",

@@ -26,6 +26,7 @@ from ethostat.monitor.alert import (
     CHANGE,
     CLOSED,
     DATA_BACK,
+    DRIFT,
     NO_DATA,
     PAGE,
     RECOVERED,
@@ -36,13 +37,15 @@ from ethostat.monitor.alert import (
     Finding,
 )
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
+from ethostat.monitor.drift import drift_of
 from ethostat.monitor.finding import NOTHING, REVIEW, find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
 from ethostat.monitor.memory import Exemplars, LabelMemory, SessionMemory
 from ethostat.monitor.policy import Epoch, Policy, seconds
 from ethostat.monitor.sessions import Gathered, OpenSessions, SessionEnd
 from ethostat.monitor.standing import Standing, add
-from ethostat.monitor.terms import NOT_BUDGETED, Terms
+from ethostat.monitor.terms import Terms
+from ethostat.monitor.voice import Now, Voice
 from ethostat.monitor.watch import SessionWatch, Watch, watch_for, watch_from_dict
 from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
@@ -77,6 +80,7 @@ class Monitor:
     _memory: LabelMemory
     _gathering: tuple[OpenSessions, SessionMemory] | None
     _exemplars: Exemplars
+    _compared: set[str]
 
     def __init__(
         self,
@@ -102,8 +106,8 @@ class Monitor:
             raise InvalidInput("sessions know no strata, since one may lie in several; leave one of the two out")
         self.step, self.epoch = 0, Epoch(classifier=self.baseline.classifier)
         self.last_time: str | None = None
-        self._silent, self._snoozed_until, self._alerts = False, 0, 0
-        self._queue: list[Alert] = []
+        self._silent, self._snoozed_until = False, 0
+        self._voice = Voice(name, Terms(self.promise, detector, stratified, soft, sessions))
         self._begin(self.baseline)
 
     @property
@@ -202,12 +206,58 @@ class Monitor:
 
     def due(self) -> Alert | None:
         """An alert that was not given yet, the oldest first."""
-        return self._queue.pop(0) if self._queue else None
+        return self._voice.due()
+
+    @property
+    def since(self) -> Estimate | None:
+        """Since which response the alert that stands; None where none does, or the detector cannot say."""
+        return None if self._standing is None else self._standing.since
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether somebody looks at the alert that stands."""
+        return self._standing is not None and self._standing.acknowledged
+
+    @property
+    def snoozed_until(self) -> int | None:
+        """The response until which nothing is said about changes; None where that is over."""
+        return self._snoozed_until if self._snoozed_until > self.step else None
+
+    @property
+    def normal(self) -> Baseline | None:
+        """What is normal by now, as a baseline to begin with elsewhere; None while it is learned.
+
+        What quiet traffic taught is part of it, unless an alert stands.
+        """
+        if self._watch is None:
+            return None
+        counts = {} if self._standing else self._watch.normal()
+        return Baseline(
+            counts or self._normal,
+            name=self.baseline.name,
+            taxonomy=self.taxonomy.hash,
+            classifier=self.epoch.classifier,
+        )
 
     def acknowledge(self) -> None:
         """Somebody looks at the alert that stands: it is not notified again."""
         if self._standing is not None:
-            self._standing.notify_at = None
+            self._standing.notify_at, self._standing.acknowledged = None, True
+
+    def expect(self) -> None:
+        """What came since the change is what is wanted: from now on it is normal, in a new epoch.
+
+        The baseline is `policy.relearn` responses of it (or sessions, where those are counted): where fewer have come,
+        those that come next are added. Raises InvalidInput where no alert stands.
+        """
+        if self._standing is None:
+            raise InvalidInput(f"no alert of {self.name} stands, so that there is no change to take as normal")
+        window, since = self._standing.seen(), self._standing.since
+        place = f"response {since.value:.0f}" if since is not None else f"before response {self.step}"
+        self.begin_epoch(baseline=Baseline(first=self.policy.relearn, name=f"what came since {place}"))
+        self._first, self._seen = window, round(sum(map(sum, window.values())))
+        if self._seen >= self.baseline.first:
+            self._hold_against(self._normal)
 
     def snooze(self, responses: int) -> None:
         """Say nothing about changes for so many responses; what still stands then is said then."""
@@ -299,12 +349,12 @@ class Monitor:
             "last_time": self.last_time,
             "silent": self._silent,
             "snoozed_until": self._snoozed_until,
-            "alerts": self._alerts,
-            "queue": [alert.to_dict() for alert in self._queue],
+            "voice": self._voice.to_dict(),
             "counts": list(self._counts),
             "first": {stratum: list(row) for stratum, row in self._first.items()},
             "seen": self._seen,
             "warned": self._warned,
+            "compared": sorted(self._compared),
             "watch": None if self._watch is None else self._watch.to_dict(),
             "screen": None if self._screen is None else self._screen.to_dict(),
             "standing": None if self._standing is None else self._standing.to_dict(),
@@ -316,9 +366,10 @@ class Monitor:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where this state was left."""
         self.step, self.epoch, self.last_time = state["step"], Epoch(**state["epoch"]), state["last_time"]
-        self._silent, self._snoozed_until, self._alerts = state["silent"], state["snoozed_until"], state["alerts"]
-        self._queue = [Alert.from_dict(alert) for alert in state["queue"]]
+        self._silent, self._snoozed_until = state["silent"], state["snoozed_until"]
+        self._voice.restore(state["voice"])
         self._counts, self._warned, self._seen = list(state["counts"]), state["warned"], state["seen"]
+        self._compared = set(state["compared"])
         self._first = {stratum: list(row) for stratum, row in state["first"].items()}
         sessions = self.sessions is not None
         self._watch = None if state["watch"] is None else watch_from_dict(state["watch"], sessions=sessions)
@@ -347,6 +398,7 @@ class Monitor:
         self._watch = self._screen = None
         self._standing = None
         self._warned, self._seen = False, 0
+        self._compared = set()
         self._memory, self._exemplars = LabelMemory(goals), Exemplars()
         self._gathering = None if self.sessions is None else (OpenSessions(self.sessions), SessionMemory())
         if not baseline.first:
@@ -421,6 +473,8 @@ class Monitor:
             return
         self._memory.add(label, stratum)
         self._judge(self._watch.take(label, row if self.soft else None, stratum), row, stratum)
+        if stratum not in self._compared:
+            self._compare(self._watch, stratum)
 
     def _take_session(self, one: Gathered) -> None:
         """A session that is over, which is one bet."""
@@ -438,12 +492,24 @@ class Monitor:
             return
         self._gathering[1].add(one)
         self._judge(self._watch.take_session(one.mean, one.size), one.mean, UNSTRATIFIED)
+        if UNSTRATIFIED not in self._compared:
+            self._compare(self._watch, UNSTRATIFIED)
 
     def _learn(self, row: Floats, stratum: str, *, responses: int = 1) -> None:
         add(self._first, stratum, row)
         self._seen += responses
         if self._seen >= self.baseline.first:
             self._hold_against(self._normal)
+
+    def _compare(self, watch: Watch, stratum: str) -> None:
+        """Once a stratum's baseline has stopped learning: whether it is still what it began with."""
+        drift = drift_of(watch, stratum, self.taxonomy, place=len(self._compared) + 1)
+        if drift is None:
+            return
+        self._compared.add(stratum)
+        if drift.is_found and self.policy.warn:
+            now = Now(self.step, self.last_time, self.baseline.name, self.epoch)
+            self._voice.say(DRIFT, WARN, now, **drift.fields(self.taxonomy, self._unit))
 
     def _judge(self, reading: Reading, row: Floats, stratum: str) -> None:
         """The edges of a detector's alarm; the standing alert of one without evidence ends where its alarm does."""
@@ -522,48 +588,35 @@ class Monitor:
 
     def _say(self, kind: str, tier: str, *, standing: Standing | None = None, time: str | None = None) -> None:
         """Make an alert, to be given by the update or tick that is under way, or the next."""
-        self._alerts += 1
-        evidence, threshold = standing.reading if standing else (None, None)
-        is_evidence = self._watch is not None and self._watch.is_evidence
-        unit = RESPONSES if self.sessions is None else SESSIONS
-        finding = find(self._normal, standing.seen(), self.taxonomy, unit=unit) if standing else None
-        if finding is not None and tier == WARN:
-            finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
-        elif finding is not None and kind == RECOVERED:
-            finding = replace(finding, action=NOTHING, reason="responses fit the baseline again")
-        self._queue.append(
-            Alert(
-                id=f"{self.name}/{self._alerts}",
-                time=time or self.last_time,
-                step=self.step,
-                monitor=self.name,
-                kind=kind,
-                tier=tier,
-                repeat=standing.sent if standing and kind == CHANGE else 0,
-                detector=self.kind.name,
-                log_evidence=evidence if is_evidence else None,
-                statistic=evidence,
-                threshold=threshold,
-                run_length=self.promise.responses if isinstance(self.promise, RunLength) else None,
-                alpha=self.promise.alpha if isinstance(self.promise, Lifetime) else None,
-                promise=self._promise_words(tier),
-                since=standing.since if standing else None,
-                baseline=self.baseline.name,
-                finding=finding,
-                exemplars=self._exemplar_ids(standing, finding) if finding else (),
-                epoch=asdict(self.epoch),
-            )
-        )
+        what = {} if standing is None else self._seen_in(standing, kind, tier)
+        self._voice.say(kind, tier, Now(self.step, time or self.last_time, self.baseline.name, self.epoch), **what)
 
-    def _exemplar_ids(self, standing: Standing | None, finding: Finding) -> tuple[str, ...]:
+    def _seen_in(self, standing: Standing, kind: str, tier: str) -> dict[str, Any]:
+        finding = find(self._normal, standing.seen(), self.taxonomy, unit=self._unit)
+        if tier == WARN:
+            finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
+        elif kind == RECOVERED:
+            finding = replace(finding, action=NOTHING, reason="responses fit the baseline again")
+        evidence, threshold = standing.reading
+        return {
+            "repeat": standing.sent if kind == CHANGE else 0,
+            "log_evidence": evidence if self._watch is not None and self._watch.is_evidence else None,
+            "statistic": evidence,
+            "threshold": threshold,
+            "since": standing.since,
+            "finding": finding,
+            "exemplars": self._exemplar_ids(standing, finding),
+        }
+
+    @property
+    def _unit(self) -> str:
+        return RESPONSES if self.sessions is None else SESSIONS
+
+    def _exemplar_ids(self, standing: Standing, finding: Finding) -> tuple[str, ...]:
         """The latest responses since the change on goals that rose, newest first."""
-        since = 0.0 if standing is None or standing.since is None else standing.since.value
+        since = 0.0 if standing.since is None else standing.since.value
         goals = {self.taxonomy.index(one.goal) for one in finding.moved if one.after.value > one.before.value}
         return self._exemplars.latest(goals, since)
-
-    def _promise_words(self, tier: str) -> str:
-        terms = Terms(self.promise, self.kind, stratified=self.stratified, soft=self.soft, sessions=self.sessions)
-        return NOT_BUDGETED if tier == WARN else terms.words
 
 
 def _promise(run_length: float, alpha: float | None) -> Promise:

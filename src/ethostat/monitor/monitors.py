@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any, Self
 
 from ethostat.errors import InvalidInput
 from ethostat.monitor.alert import Alert
-from ethostat.monitor.baseline import UNSTRATIFIED
+from ethostat.monitor.baseline import UNSTRATIFIED, Baseline
 from ethostat.monitor.kinds import Kind
 from ethostat.monitor.looks import Flagged, Look, Looks, discoveries
 from ethostat.monitor.monitor import Monitor, Said
 from ethostat.monitor.policy import seconds
+from ethostat.visible import stripped
 
 Key = tuple[str, ...]
 
@@ -21,12 +24,22 @@ class Monitors:
     """One Monitor a key, each made in the settings of `template` when its key is first seen.
 
     Each keeps the promise for itself: with n streams false pages are n times as frequent, so divide what is wanted for
-    all by n (a run length of 10,000 n). With `looks` the streams that changed are also named together, so that false
-    ones are few among them. At most `most` keys are kept, since each costs memory.
+    all by n (a run length of 10,000 n). A key in `baselines` begins with its own, the others with the template's. With
+    `looks` the streams that changed are also named together, so that false ones are few among them. At most `most` keys
+    are kept, since each costs memory.
     """
 
-    def __init__(self, template: Monitor, *, looks: Looks | None = None, most: int = 10_000) -> None:
+    def __init__(
+        self,
+        template: Monitor,
+        *,
+        baselines: Mapping[Key, Baseline] | None = None,
+        looks: Looks | None = None,
+        most: int = 10_000,
+    ) -> None:
         self.template, self.looks, self.most = template, looks, most
+        self._baselines = dict(baselines or {})
+        self._digest = _digest(self._baselines)
         self._settings = template.settings_to_dict() | {"screened": looks is not None or template.screened}
         if looks is not None:  # raises where the detector gives no e-values
             Monitor.from_settings(self._settings, name=template.name, detector=template.kind)
@@ -38,6 +51,23 @@ class Monitors:
 
     def __iter__(self) -> Iterator[tuple[Key, Monitor]]:
         return iter(self._kept.items())
+
+    @property
+    def baselines(self) -> Mapping[Key, Baseline]:
+        """The baselines that keys begin with, where it is not the template's."""
+        return self._baselines
+
+    def named(self, name: str | None = None) -> Monitor:
+        """The monitor of this name, as alerts give it; without a name the only one there is.
+
+        Raises InvalidInput where it is none, or not the only one.
+        """
+        found = [one for _, one in self if name in (None, one.name)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(stripped(one.name, most=60) for one in list(self._kept.values())[:10])
+        wanted = "a stream must be named" if name is None else f"{len(found)} streams are named {name[:80]!r}"
+        raise InvalidInput(f"{wanted}; there are {len(self)}: {known or 'none'}")
 
     def get(self, key: Key = ()) -> Monitor:
         """The monitor of this key. Raises InvalidInput where there are as many as may be."""
@@ -84,7 +114,7 @@ class Monitors:
         ]
         return Look(
             id=f"{self.template.name}/look/{self._number}",
-            time=max((one.last_time for one in self._kept.values() if one.last_time), key=seconds, default=None),
+            time=self._last_time(),
             step=self._responses,
             monitor=self.template.name,
             rate=self.looks.rate,
@@ -100,6 +130,10 @@ class Monitors:
     def close_sessions(self) -> list[Alert]:
         """`Monitor.close_sessions` of all."""
         return [alert for one in self._kept.values() for alert in (one.close_sessions(), *iter(one.due, None)) if alert]
+
+    def _last_time(self) -> str | None:
+        times = [one.last_time for one in self._kept.values() if one.last_time is not None]
+        return max(times, key=lambda time: seconds(time) or 0.0, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Settings once, the state of each; exact in JSON."""
@@ -119,15 +153,23 @@ class Monitors:
             "name": self.template.name,
             "settings": self._settings,
             "looks": None if self.looks is None else asdict(self.looks),
+            "baselines": self._digest,
         }
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any], *, detector: Kind | None = None) -> Self:
-        """The inverse of `to_dict`."""
+    def from_dict(
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        detector: Kind | None = None,
+        baselines: Mapping[Key, Baseline] | None = None,
+    ) -> Self:
+        """The inverse of `to_dict`; `baselines` of keys that are still to come have to be given again."""
         try:
             template = Monitor.from_settings(fields["settings"], name=fields["name"], detector=detector)
             looks = None if fields["looks"] is None else Looks(**fields["looks"])
-            made = cls(template, looks=looks, most=fields["most"])
+            made = cls(template, baselines=baselines, looks=looks, most=fields["most"])
+            made._digest = fields["baselines"]
             made._responses, made._looked_at, made._number = fields["looked"]
             for stream in fields["streams"]:
                 key = tuple(stream["key"])
@@ -140,7 +182,9 @@ class Monitors:
         return made
 
     def _made(self, key: Key) -> Monitor:
-        return Monitor.from_settings(self._settings, name=self._name(key), detector=self.template.kind)
+        own = self._baselines.get(key)
+        settings = self._settings if own is None else {**self._settings, "baseline": own.to_dict()}
+        return Monitor.from_settings(settings, name=self._name(key), detector=self.template.kind)
 
     def _name(self, key: Key) -> str:
         return "/".join((self.template.name, *key))
@@ -148,3 +192,11 @@ class Monitors:
     def _own_settings(self, one: Monitor) -> dict[str, Any]:
         """What is not as in the template, as a baseline that a new epoch brought."""
         return {name: value for name, value in one.settings_to_dict().items() if value != self._settings[name]}
+
+
+def _digest(baselines: Mapping[Key, Baseline]) -> str | None:
+    """What tells one set of baselines from another."""
+    if not baselines:
+        return None
+    rows = [[list(key), one.to_dict()] for key, one in sorted(baselines.items())]
+    return sha256(json.dumps(rows).encode()).hexdigest()[:16]

@@ -17,9 +17,9 @@ class Terms:
 
     promise: Promise
     kind: Kind
-    stratified: bool
-    soft: bool
-    sessions: SessionEnd | None
+    stratified: bool = False
+    soft: bool = False
+    sessions: SessionEnd | None = None
 
     @property
     def words(self) -> str:

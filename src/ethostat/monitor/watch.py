@@ -16,7 +16,7 @@ from ethostat.maths.evidence.edetector import EDetector
 from ethostat.maths.evidence.profiles import ProfileDetector
 from ethostat.maths.evidence.promise import Promise
 from ethostat.maths.evidence.stratified import StratifiedDetector
-from ethostat.monitor.baseline import Counts, total
+from ethostat.monitor.baseline import UNSTRATIFIED, Counts, total
 from ethostat.monitor.kinds import PROFILE, Kind, Setting
 
 
@@ -43,6 +43,14 @@ class Watch(Protocol):
     @property
     def log_e_value(self) -> float | None:
         """Log of an e-value of "nothing changed so far", nats, at a time fixed beforehand; None where there is none."""
+        ...
+
+    def normal(self) -> dict[str, Counts]:
+        """Counts (K,) by stratum that the baseline rests on by now; empty where the detector keeps none."""
+        ...
+
+    def taught(self, stratum: str) -> tuple[Counts, Counts] | None:
+        """Counts (K,) that a baseline began with and those that it learned, or two empty ones; None while it learns."""
         ...
 
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
@@ -79,6 +87,14 @@ class PlainWatch:
     @property
     def log_e_value(self) -> float | None:
         return self.detector.log_e_value if isinstance(self.detector, EDetector) else None
+
+    def normal(self) -> dict[str, Counts]:
+        counts = self.detector.taught if isinstance(self.detector, ProfileDetector) else None
+        return {} if counts is None else {UNSTRATIFIED: tuple(counts.tolist())}
+
+    def taught(self, stratum: str) -> tuple[Counts, Counts] | None:
+        del stratum
+        return _taught(self.detector) if isinstance(self.detector, ProfileDetector) else ((), ())
 
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
         del strata
@@ -135,6 +151,15 @@ class StratifiedWatch:
     def log_e_value(self) -> float | None:
         return self.detector.log_e_value
 
+    def normal(self) -> dict[str, Counts]:
+        parts = {stratum: self.detector.part(stratum) for stratum in self.detector.strata}
+        counts = {stratum: part.taught for stratum, part in parts.items() if part is not None}
+        return {stratum: tuple(row.tolist()) for stratum, row in counts.items() if row is not None}
+
+    def taught(self, stratum: str) -> tuple[Counts, Counts] | None:
+        part = self.detector.part(stratum)
+        return None if part is None else _taught(part)
+
     def since(self, labels: Sequence[int], strata: Sequence[str]) -> Estimate | None:
         return self.detector.change_point(labels, strata)
 
@@ -172,6 +197,12 @@ def watch_from_dict(fields: dict[str, Any], *, sessions: bool = False) -> Watch:
     if fields["name"] == StratifiedDetector.name:
         return StratifiedWatch(StratifiedDetector.from_dict(fields))
     return PlainWatch(NAMED[fields["name"]].from_dict(fields))
+
+
+def _taught(detector: ProfileDetector) -> tuple[Counts, Counts] | None:
+    if detector.is_learning or not isinstance(detector.baseline, Learned):
+        return None
+    return detector.baseline.counts, tuple(detector.learned.tolist())
 
 
 def _session_watch(detector: Detector) -> SessionWatch:

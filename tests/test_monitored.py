@@ -168,6 +168,37 @@ def test_responses_are_classified_on_the_fly():
     assert one.epoch.classifier == WordClassifier.hash
 
 
+class Rereading(WordClassifier):
+    """The same by its hash, and reads g1 as g2."""
+
+    def classify(self, responses):
+        """As before, but for g1."""
+        return [
+            es.Verdict.from_goal(es.FIVE_GOALS, one.goal.replace("g1", "g2"), prompt_id="", response_id="")
+            for one in super().classify(responses)
+        ]
+
+
+def test_a_classifier_that_moves_is_told_from_a_model():
+    """Asked again about a fixed set, a classifier that reads otherwise is an alert of its own, over restarts too."""
+    rows = [{"prompt": "?", "response": row["response"]} for row in simulated("constant?at=0.3")]
+    write_rows("set.jsonl", [{**row, "goal": row["response"].split()[0]} for row in rows[:100]])
+    write_rows("log.jsonl", rows)
+    found = []
+    for part, classifier in ((400, WordClassifier()), (1000, Rereading())):
+        write_rows("log.jsonl", rows[:part])
+        template = es.Monitor(es.Baseline.of_first(200), policy=es.Policy(warn=False))
+        audit = es.read_audit("set.jsonl", every=100)
+        watched = es.Session(
+            es.Monitors(template), "log.jsonl", es.Sorter(es.FIVE_GOALS, classifier), audit=audit, state=Path("s")
+        )
+        found += list(watched.alerts())
+
+    assert [(alert.kind, alert.monitor) for alert in found if alert.kind != "change"] == [
+        ("classifier", "monitor/audit")
+    ]
+
+
 def test_cut_anywhere_the_alerts_are_those_of_an_unbroken_run(tmp_path):
     """A session that ends and goes on from its state gives the same alerts, wherever it ended."""
     rows = simulated("burst?from=0.12&to=1.2&when=30&for=10", steps=60)

@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from ethostat.measurement import Measurement as Measurement
     from ethostat.monitor import KINDS as KINDS
     from ethostat.monitor import Alert as Alert
+    from ethostat.monitor import Audit as Audit
+    from ethostat.monitor import AuditPlan as AuditPlan
     from ethostat.monitor import Baseline as Baseline
     from ethostat.monitor import Look as Look
     from ethostat.monitor import Looks as Looks
@@ -82,8 +84,11 @@ if TYPE_CHECKING:
     from ethostat.monitor import Monitors as Monitors
     from ethostat.monitor import Policy as Policy
     from ethostat.monitor import SessionEnd as SessionEnd
+    from ethostat.audited import AuditSet as AuditSet
+    from ethostat.audited import read_audit as read_audit
     from ethostat.baselines import read_baseline as read_baseline
     from ethostat.baselines import read_baselines as read_baselines
+    from ethostat.hook import Hook as Hook
     from ethostat.baselines import write_baselines as write_baselines
     from ethostat.orders import Order as Order
     from ethostat.orders import give_order as give_order
@@ -205,6 +210,8 @@ _HOMES = {
     "monitor": (
         "KINDS",
         "Alert",
+        "Audit",
+        "AuditPlan",
         "Baseline",
         "Look",
         "Looks",
@@ -213,7 +220,9 @@ _HOMES = {
         "Policy",
         "SessionEnd",
     ),
+    "audited": ("AuditSet", "read_audit"),
     "baselines": ("read_baseline", "read_baselines", "write_baselines"),
+    "hook": ("Hook",),
     "orders": ("Order", "give_order", "read_streams", "stream_rows"),
     "monitored": ("Session",),
     "sorting": ("Columns", "Sorter"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ethostat.audited import AuditSet
 from ethostat.errors import InvalidInput, InvalidRow
 from ethostat.feed import Place, feed
 from ethostat.monitor import Alert, Look, Monitor, Monitors
@@ -31,6 +32,7 @@ class Session:
     The state (evidence, place in the source, alerts not yet known to be out) is replaced as a whole: before an alert is
     given and after. What is read from a file is so counted exactly once. An alert may be given again after a crash
     between the two, under the same id; with `out`, a JSONL file that this session alone writes, not even that.
+    `on_alert` is called with each after it is written and before it is given: again after a crash, and never not.
     `rejected` counts rows that could not be used, `rows` those that were, `refused` says which orders were not followed
     and why, all of this run alone.
     """
@@ -42,6 +44,8 @@ class Session:
     state: Path | None = None
     out: Path | None = None
     follow: bool = False
+    audit: AuditSet | None = None
+    on_alert: Callable[[Alert | Look], None] | None = None
     rejected: Rejected = field(default_factory=Rejected)
     rows: int = 0
     refused: list[str] = field(default_factory=list)
@@ -61,6 +65,7 @@ class Session:
                 self._file = open_.enter_context(StateFile(self.state))
                 yield from self._resume(self._file)
             yield from self._obey()
+            yield from self._audit()
             for batch in feed(self.source, self._place, follow=self.follow):
                 for one, place in self.sorter.sort(batch, self.source):
                     yield from self._take(one, place)
@@ -94,10 +99,13 @@ class Session:
                 self.rows += 1
                 if self.monitors.is_look_due:
                     alerts.append(self.monitors.look())
+                if self.audit is not None:
+                    self.audit.count()
             except InvalidInput as error:
                 self.rejected.add(InvalidRow(self.source, one.row.line, str(error)))
         self._place = place
         yield from self._give(alerts)
+        yield from self._audit()
 
     def _obey(self) -> Iterator[Alert | Look]:
         """Orders that were given while this process held the state, each once."""
@@ -112,6 +120,12 @@ class Session:
             if not alerts:
                 self._save()
             yield from self._give(alerts)
+
+    def _audit(self) -> Iterator[Alert | Look]:
+        """Ask the classifier again where it is time."""
+        if self.audit is not None and self.audit.is_due:
+            alert = self.audit.ask(self.sorter.opened(), time=datetime.now(UTC).isoformat())
+            yield from self._give([] if alert is None else [alert])
 
     def _update(self, one: Sorted) -> list[Alert]:
         response, columns = one.row.response, self.columns
@@ -144,6 +158,8 @@ class Session:
         for alert in self._outbox:
             if self.out is not None:
                 self._written += _append(self.out, alert)
+            if self.on_alert is not None:
+                self.on_alert(alert)
             yield alert
         self._outbox = []
         self._save()
@@ -165,6 +181,7 @@ class Session:
                 "outbox": [alert.to_dict() for alert in self._outbox],
                 "out_size": self._written,
                 "obeyed": self._obeyed,
+                "audit": None if self.audit is None else self.audit.to_dict(),
             }
         )
         self._saved = time.monotonic()
@@ -174,6 +191,7 @@ class Session:
         return {
             "source": self.source,
             "out": None if self.out is None else str(self.out),
+            "audited": None if self.audit is None else self.audit.every,
             "columns": {
                 "key": list(self.columns.key),
                 "stratum": self.columns.stratum,
@@ -194,6 +212,8 @@ class Session:
             )
             self._place, self._written = Place(**kept["place"]), int(kept["out_size"])
             self._obeyed = int(kept["obeyed"])
+            if self.audit is not None:
+                self.audit.restore(kept["audit"])
             self._outbox = [_told(one) for one in kept["outbox"]]
         except (KeyError, TypeError) as error:
             raise InvalidInput(

@@ -11,7 +11,7 @@ import typer
 
 import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
-from ethostat.cli.options import KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
 from ethostat.terminal import alert_view, look_view, to_terminal
 
@@ -117,12 +117,35 @@ def monitor(
         Path | None,
         option("--out", "Also append alerts to this JSONL file; with --state each exactly once.", panel=KEEPING),
     ] = None,
+    on_alert: Annotated[
+        str | None,
+        option(
+            "--on-alert",
+            "Run this command for each alert, without a shell, with it as JSON on standard input.",
+            panel=KEEPING,
+        ),
+    ] = None,
+    on_alert_timeout: Annotated[
+        float, option("--on-alert-timeout", "Seconds until such a command is given up and killed.", panel=KEEPING)
+    ] = 30.0,
     renotify: Annotated[
         int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
     ] = None,
     silence: Annotated[
         float | None, option("--silence", "With --follow: seconds without a response that are no data.", panel=KEEPING)
     ] = None,
+    audit: Annotated[
+        Path | None,
+        option(
+            "--audit",
+            "A fixed file of responses with the verdicts that they had; the classifier is asked about them again and "
+            "again, and an alert says when it moved.",
+            panel=COUNTING,
+        ),
+    ] = None,
+    audit_every: Annotated[
+        int, option("--audit-every", "With --audit: ask about 20 of them after so many responses.", panel=COUNTING)
+    ] = 500,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     db: Db = None,
@@ -181,6 +204,8 @@ def monitor(
         state=state,
         out=out,
         follow=follow,
+        audit=None if audit is None else es.read_audit(audit, taxonomy=goals, every=audit_every, name=name),
+        on_alert=None if on_alert is None else es.Hook.from_words(on_alert, warn, timeout=on_alert_timeout),
     )
     plain = as_json or not sys.stdout.isatty()
     for alert in watched.alerts():

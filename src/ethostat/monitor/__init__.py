@@ -14,10 +14,12 @@ drift       whether a learned baseline is still the one it began as
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
+audit       whether a classifier still says what it said
 looks       which of many streams changed, with few false ones among them
 """
 
 from ethostat.monitor.alert import Alert, Moved
+from ethostat.monitor.audit import Audit, AuditPlan
 from ethostat.monitor.baseline import Baseline
 from ethostat.monitor.kinds import KINDS, PROFILE, Kind
 from ethostat.monitor.looks import Flagged, Look, Looks
@@ -30,6 +32,8 @@ __all__ = [
     "KINDS",
     "PROFILE",
     "Alert",
+    "Audit",
+    "AuditPlan",
     "Baseline",
     "Epoch",
     "Flagged",

@@ -11,7 +11,7 @@ from ethostat.maths.estimate import Estimate
 from ethostat.visible import stripped
 
 CHANGE, RECOVERED, NO_DATA, DATA_BACK, CLOSED = "change", "recovered", "no-data", "data-back", "closed"
-DRIFT = "drift"
+DRIFT, CLASSIFIER = "drift", "classifier"
 PAGE, WARN = "page", "warn"
 RESPONSES, SESSIONS = "responses", "sessions"
 """What profiles count; a session counts as one, split over the goals of its responses."""
@@ -190,6 +190,15 @@ def _drift(alert: Alert) -> str:
     )
 
 
+def _classifier(alert: Alert) -> str:
+    moved = f": {_moved(alert)}" if alert.finding else ": it has no verdicts"
+    return f"the classifier moved, not the model, since audited response {_place(alert)}{moved}; {_next(alert)}"
+
+
+def _place(alert: Alert) -> str:
+    return "?" if alert.since is None else f"{alert.since.value:.0f}"
+
+
 def _moved(alert: Alert) -> str:
     assert alert.finding is not None  # noqa: S101 - a change is always looked at
     found = alert.finding
@@ -219,6 +228,7 @@ def _number(value: float | None) -> str:
 _MESSAGES: dict[str, Callable[[Alert], str]] = {
     CHANGE: _change,
     DRIFT: _drift,
+    CLASSIFIER: _classifier,
     RECOVERED: lambda alert: f"recovered: responses fit the baseline again{_since(alert)}",
     NO_DATA: lambda alert: f"no data: nothing has come since response {alert.step}",
     DATA_BACK: lambda alert: f"data again, from response {alert.step}",

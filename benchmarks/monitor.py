@@ -98,6 +98,85 @@ def changes(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     yield fact("responses from its end to recovery, median", float(np.median(ends)))
 
 
+def sessions(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """Conversations of ten that are alike within, five at a time: run length and delay, by response and by session."""
+    nominal, runs, count, end = 500, 20 if quick else 200, 150, es.SessionEnd(longest=10)
+    before, after = spread(0.25, COMPLIANT), spread(0.9, COMPLIANT)
+    for icc in (0.05, 0.3):
+        for name, rule in (("response", None), ("session", end)):
+            places = [
+                _first_of_sessions(es.Monitor(_many(before), run_length=nominal, sessions=rule, policy=QUIET), rows)
+                for rows in (_conversations(rng, before, count, icc) for _ in range(runs))
+            ]
+            found = average_run_length(places, horizon=count * 10)
+            ratio = found.value / nominal if found.is_defined else np.inf
+            title = f"run length / asked for, by {name}, ICC {icc}"
+            yield fact(title, ratio) if rule is None else line(title, ratio, ">= 1.0", met=ratio >= 1)
+    places = [
+        _first_of_sessions(es.Monitor(_many(before), sessions=end, policy=QUIET), rows)
+        for rows in (_conversations(rng, after, count, 0.3) for _ in range(runs))
+    ]
+    yield fact("S .25 -> .90 by session, ICC 0.3: delay, responses", float(np.mean(places)) + 1)
+
+
+def _many(shares: np.ndarray) -> es.Profile:
+    return es.Profile(tuple(int(count) for count in np.round(shares * 10_000)))
+
+
+def _conversations(rng: np.random.Generator, shares: np.ndarray, n: int, icc: float) -> list[tuple[str, str]]:
+    own = rng.standard_gamma(shares * (1 - icc) / icc, (n, 5)) + 1e-300
+    own /= own.sum(axis=1, keepdims=True)
+    labels = np.minimum((rng.random((n, 10, 1)) > own.cumsum(axis=1)[:, None]).sum(axis=2), 4)
+    order = [(first + lane, turn) for first in range(0, n, 5) for turn in range(10) for lane in range(5)]
+    return [(KEYS[labels[at]], str(at[0])) for at in order]
+
+
+def _first_of_sessions(monitor: es.Monitor, rows: list[tuple[str, str]]) -> int:
+    return next((n for n, (goal, name) in enumerate(rows) if monitor.update(goal, session=name)), len(rows))
+
+
+def looks(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """Many streams, a twentieth of which change halfway: how many of those named are false, how many are named."""
+    streams, each, rounds = (200, 200, 2) if quick else (1000, 300, 10)
+    before, after, changed = spread(0.25, COMPLIANT), spread(0.9, COMPLIANT), streams // 20
+    false, power = [], []
+    for _ in range(rounds):
+        many = es.Monitors(es.Monitor(_many(before), policy=QUIET), looks=es.Looks(0.1))
+        for stream in range(streams):
+            half = each // 2 if stream < changed else each
+            for goal in drawn(rng, before, half) + drawn(rng, after, each - half):
+                many.update(goal, (f"{stream}",))
+        named = [int(one.monitor.split("/")[1]) for one in many.look().flagged]
+        false.append(sum(stream >= changed for stream in named) / max(len(named), 1))
+        power.append(sum(stream < changed for stream in named) / changed)
+    share, found = float(np.mean(false)), float(np.mean(power))
+    yield line("a look at many streams: false ones among the named", share, "<= 0.1", met=share <= 0.1)
+    yield line("the same: changed ones that are named", found, ">= 0.95", met=found >= 0.95)
+
+
+def audits(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+    """200 audited responses, 2 % of verdicts noise: false alerts, and responses until a move of g1 to g2 is said."""
+    runs, recorded = 20 if quick else 100, [KEYS[n % 5] for n in range(200)]
+
+    def rounds(audit: es.Audit, n: int, moved: float) -> int:
+        for _ in range(n):
+            said = [recorded[place] for place in audit.places]
+            said = [KEYS[rng.integers(5)] if rng.random() < 0.02 else goal for goal in said]
+            said = ["g2" if goal == "g1" and rng.random() < moved else goal for goal in said]
+            if audit.take(said):
+                return audit.step
+        return audit.step
+
+    quiet = [es.Audit(recorded) for _ in range(runs)]
+    false = sum(rounds(audit, 51, 0.0) < 1200 for audit in quiet)
+    yield fact("audits of 1,000 responses that alert although nothing moved", false / runs)
+    for moved in (0.9, 0.3):
+        delays = [rounds(audit, 200, moved) - 1200 for audit in quiet if audit.step == 1200]
+        yield fact(f"audited responses until {moved:.0%} of g1 read as g2 is said, median", float(np.median(delays)))
+        quiet = [es.Audit(recorded) for _ in range(runs)]
+        _ = [rounds(audit, 51, 0.0) for audit in quiet]
+
+
 def restarts(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Through JSON and back at every event: alerts that differ from those of an unbroken run."""
     before, after, n = spread(0.12, COMPLIANT), spread(0.70, COMPLIANT), 100 if quick else 1000
@@ -160,4 +239,4 @@ def throughput(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(__doc__, run_lengths, changes, restarts, kills, throughput, seed=20260301)
+    run(__doc__, run_lengths, changes, restarts, kills, throughput, sessions, looks, audits, seed=20260301)

@@ -110,6 +110,50 @@ def test_keys_strata_versions(capsys):
     assert code == 3  # after the new version every stream learns its first 400 responses anew
 
 
+def test_sessions_count_once(capsys):
+    """Ten copies of each response in a session of its own are as much evidence as one; a file is a baseline of them."""
+    rows = simulated()
+    tenfold = [{**row, "chat": str(n)} for n, row in enumerate(rows) for _ in range(10)]
+    write_rows("once.jsonl", rows[600:700])
+    write_rows("tenfold.jsonl", tenfold[6000:7000])
+    write_rows("before.jsonl", tenfold[:4000])
+    counted = es.read_baseline("before.jsonl", session="chat")
+    code, alerts, _ = call(
+        capsys, "monitor", "tenfold.jsonl", "--baseline", "before.jsonl", "--session", "chat", "--session-idle", "20",
+        "--run-length", "100000", "--no-warn",
+    )  # fmt: skip
+    write_rows("before.jsonl", rows[:400])
+    once = es.Monitor(es.read_baseline("before.jsonl"))
+    first = next(alert.step for row in rows[600:] if (alert := once.update(row["goal"])) and alert.tier == "page")
+
+    assert counted.counts == es.read_baseline("before.jsonl").counts
+    assert code == 100
+    assert first * 10 <= alerts[0]["step"] <= first * 10 + 31
+    assert alerts[0]["unit"] == "sessions"
+
+
+def test_looks_name_the_streams_that_changed(capsys):
+    """With --fdr a look comes at the end, or every so many responses over restarts; another rate is another state."""
+    changed, same = simulated(), simulated("constant?at=0.12")
+    rows = [
+        {**row, "lang": lang} for pair in zip(changed, same, strict=True) for lang, row in zip("ab", pair, strict=True)
+    ]
+    flags = ["--baseline", "first:400", "--key", "lang", "--no-warn", "--fdr"]
+    write_rows("log.jsonl", rows)
+    looks = [one for one in call(capsys, "monitor", "log.jsonl", *flags, "0.1")[1] if one["kind"] == "look"]
+    often = [*flags, "0.1", "--fdr-every", "900", "--state", "s"]
+    write_rows("log.jsonl", rows[:1000])
+    call(capsys, "monitor", "log.jsonl", *often)
+    write_rows("log.jsonl", rows)
+    later = [one for one in call(capsys, "monitor", "log.jsonl", *often)[1] if one["kind"] == "look"]
+
+    assert [[one["monitor"] for one in look["flagged"]] for look in looks] == [["monitor/a"]]
+    assert [(one["id"], one["step"]) for one in later] == [("monitor/look/2", 1800)]
+    code, _, err = call(capsys, "monitor", "log.jsonl", *flags, "0.2", "--fdr-every", "900", "--state", "s")
+    assert code == 2
+    assert "another looks" in err
+
+
 def test_responses_are_classified_on_the_fly():
     """Rows without a verdict get one from the classifier; another classifier begins an epoch that learns anew."""
     rows = [{"prompt": "?", "response": row["response"]} for row in simulated()]
@@ -122,6 +166,37 @@ def test_responses_are_classified_on_the_fly():
     assert session.rows == 1000
     (one,) = [monitor for _, monitor in session.monitors]
     assert one.epoch.classifier == WordClassifier.hash
+
+
+class Rereading(WordClassifier):
+    """The same by its hash, and reads g1 as g2."""
+
+    def classify(self, responses):
+        """As before, but for g1."""
+        return [
+            es.Verdict.from_goal(es.FIVE_GOALS, one.goal.replace("g1", "g2"), prompt_id="", response_id="")
+            for one in super().classify(responses)
+        ]
+
+
+def test_a_classifier_that_moves_is_told_from_a_model():
+    """Asked again about a fixed set, a classifier that reads otherwise is an alert of its own, over restarts too."""
+    rows = [{"prompt": "?", "response": row["response"]} for row in simulated("constant?at=0.3")]
+    write_rows("set.jsonl", [{**row, "goal": row["response"].split()[0]} for row in rows[:100]])
+    write_rows("log.jsonl", rows)
+    found = []
+    for part, classifier in ((400, WordClassifier()), (1000, Rereading())):
+        write_rows("log.jsonl", rows[:part])
+        template = es.Monitor(es.Baseline.of_first(200), policy=es.Policy(warn=False))
+        audit = es.read_audit("set.jsonl", every=100)
+        watched = es.Session(
+            es.Monitors(template), "log.jsonl", es.Sorter(es.FIVE_GOALS, classifier), audit=audit, state=Path("s")
+        )
+        found += list(watched.alerts())
+
+    assert [(alert.kind, alert.monitor) for alert in found if alert.kind != "change"] == [
+        ("classifier", "monitor/audit")
+    ]
 
 
 def test_cut_anywhere_the_alerts_are_those_of_an_unbroken_run(tmp_path):

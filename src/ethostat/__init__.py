@@ -22,7 +22,9 @@ The house, from the ground up; a module imports only from below its own line.
                                     whether a model is let through
     monitor                         a stream against a baseline, with a promise about false alarms (values)
     whole                           files that are whole or not there
-    feed, statefile, monitored      rows as they come, and a stream of them monitored
+    feed, statefile, monitored,     rows as they come, and a stream of them monitored; baselines by
+    baselines, orders, sorting,     key, what people say about alerts, rows with verdicts, a classifier
+    audited, hook                   asked again, a command for each alert
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -73,14 +75,28 @@ if TYPE_CHECKING:
     from ethostat.measurement import Measurement as Measurement
     from ethostat.monitor import KINDS as KINDS
     from ethostat.monitor import Alert as Alert
+    from ethostat.monitor import Audit as Audit
+    from ethostat.monitor import AuditPlan as AuditPlan
     from ethostat.monitor import Baseline as Baseline
+    from ethostat.monitor import Look as Look
+    from ethostat.monitor import Looks as Looks
     from ethostat.monitor import Monitor as Monitor
     from ethostat.monitor import Monitors as Monitors
     from ethostat.monitor import Policy as Policy
-    from ethostat.monitored import Columns as Columns
+    from ethostat.monitor import SessionEnd as SessionEnd
+    from ethostat.audited import AuditSet as AuditSet
+    from ethostat.audited import read_audit as read_audit
+    from ethostat.baselines import read_baseline as read_baseline
+    from ethostat.baselines import read_baselines as read_baselines
+    from ethostat.hook import Hook as Hook
+    from ethostat.baselines import write_baselines as write_baselines
+    from ethostat.orders import Order as Order
+    from ethostat.orders import give_order as give_order
+    from ethostat.orders import read_streams as read_streams
+    from ethostat.orders import stream_rows as stream_rows
     from ethostat.monitored import Session as Session
-    from ethostat.monitored import Sorter as Sorter
-    from ethostat.monitored import read_baseline as read_baseline
+    from ethostat.sorting import Columns as Columns
+    from ethostat.sorting import Sorter as Sorter
     from ethostat.models.base import Decoding as Decoding
     from ethostat.models.base import Model as Model
     from ethostat.models.catalog import list_models as list_models
@@ -191,8 +207,25 @@ _HOMES = {
     "models.local": ("LocalModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
-    "monitor": ("KINDS", "Alert", "Baseline", "Monitor", "Monitors", "Policy"),
-    "monitored": ("Columns", "Session", "Sorter", "read_baseline"),
+    "monitor": (
+        "KINDS",
+        "Alert",
+        "Audit",
+        "AuditPlan",
+        "Baseline",
+        "Look",
+        "Looks",
+        "Monitor",
+        "Monitors",
+        "Policy",
+        "SessionEnd",
+    ),
+    "audited": ("AuditSet", "read_audit"),
+    "baselines": ("read_baseline", "read_baselines", "write_baselines"),
+    "hook": ("Hook",),
+    "orders": ("Order", "give_order", "read_streams", "stream_rows"),
+    "monitored": ("Session",),
+    "sorting": ("Columns", "Sorter"),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),

@@ -3,6 +3,7 @@
     EthostatError
     ├── InvalidInput            what the caller gave breaks a rule (the CLI exits with 2)
     │   ├── InvalidRow          one row of a file; names the file and the line
+    │   ├── InUse               another process holds the file
     │   └── InvalidTaxonomy
     ├── MissingExtra            an optional dependency is needed; names the extra
     ├── ModelError              the model did not answer as asked
@@ -43,6 +44,10 @@ class InvalidRow(InvalidInput):
     def __init__(self, path: str, line: int, reason: str) -> None:
         super().__init__(f"{path}:{line}: {reason}")
         self.path, self.line, self.reason = path, line, reason
+
+
+class InUse(InvalidInput):
+    """Another process holds the file."""
 
 
 class InvalidTaxonomy(InvalidInput):

@@ -5,157 +5,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ethostat import fields
-from ethostat.classifiers import Classifier, attempt, load_builtin
-from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence, UnreadableAnswer
-from ethostat.feed import Fed, Place, feed
-from ethostat.maths.profile import Profile
-from ethostat.measured import open_shelf
-from ethostat.monitor import Alert, Baseline, Monitor, Monitors
-from ethostat.monitor.baseline import UNSTRATIFIED
-from ethostat.provenance import check_goals
-from ethostat.response import Verdict
-from ethostat.rows import Rejected, Row
+from ethostat.audited import AuditSet
+from ethostat.errors import InvalidInput, InvalidRow
+from ethostat.feed import Place, feed
+from ethostat.monitor import Alert, Look, Monitor, Monitors
+from ethostat.monitor.looks import LOOK
+from ethostat.orders import orders_beside
+from ethostat.rows import Rejected
+from ethostat.sorting import Columns, Sorted, Sorter
 from ethostat.statefile import StateFile
-from ethostat.store import Store
-from ethostat.taxonomy import FIVE_GOALS, Taxonomy
-from ethostat.transcripts.table import read_row
-from ethostat.transcripts.transcript import Places, TranscriptRow
 
-FIRST = "first:"
-_NONE = "(none)"
 _SECONDS_BETWEEN_SAVES = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Fields of a row: those whose values make the key of its stream, its stratum, and the model's version."""
-
-    key: tuple[str, ...] = ()
-    stratum: str | None = None
-    version: str | None = None
-
-    def key_of(self, row: Row) -> tuple[str, ...]:
-        """The values, "(none)" for a field that the row lacks."""
-        return tuple(fields.identifier(row, name) or _NONE for name in self.key)
-
-    def stratum_of(self, row: Row) -> str:
-        """The value, "(none)" where the row lacks it."""
-        return UNSTRATIFIED if self.stratum is None else fields.identifier(row, self.stratum) or _NONE
-
-    def version_of(self, row: Row) -> str | None:
-        """The value, None where the row lacks it."""
-        return None if self.version is None else fields.identifier(row, self.version)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """A row with its verdict, and the classifier's hash where the row did not bring it."""
-
-    row: TranscriptRow
-    fields: Row
-    verdict: Verdict
-    classifier: str | None
-
-
-def read_baseline(
-    source: str,
-    *,
-    taxonomy: Taxonomy = FIVE_GOALS,
-    classifier: Classifier | None = None,
-    stratum: str | None = None,
-    store: Store | None = None,
-) -> Baseline:
-    """The baseline that this names: `first:N`, a run of the store, a Measurement file, or a file of responses.
-
-    With `stratum` a file of responses is counted by that field, and a measurement by the categories of its prompts
-    ("category"). Raises InvalidInput for what is none of these, TooLittleEvidence for a file without a usable row.
-    """
-    if source.startswith(FIRST):
-        return Baseline.of_first(_whole(source.removeprefix(FIRST)))
-    name = source.removeprefix("transcripts:")
-    if stratum is not None and Path(name).is_file() and not name.lower().endswith(".json"):
-        return _counted(name, Columns(stratum=stratum), taxonomy, classifier)
-    if stratum not in (None, "category"):
-        raise InvalidInput(
-            f"a measurement knows the strata `category` only, got {stratum!r}; give rows with this field, or first:N"
-        )
-    with open_shelf(store, taxonomy=taxonomy, classifier=classifier) as shelf:
-        found = shelf.find(source).measurement
-    if found.provenance.taxonomy.hash != taxonomy.hash:
-        raise InvalidInput(
-            f"baseline {source} counts goals of {found.provenance.taxonomy.name!r}, not of {taxonomy.name!r}; "
-            "pass --taxonomy, or measure it again"
-        )
-    return Baseline.of_measurement(found, by_category=stratum is not None)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 10**7:
-        raise InvalidInput(f"first:N needs a whole number from 1 to 10,000,000, got {text[:40]!r}")
-    return int(text)
-
-
-def _counted(path: str, columns: Columns, taxonomy: Taxonomy, classifier: Classifier | None) -> Baseline:
-    sorter, rejected = Sorter(taxonomy, classifier), Rejected()
-    counts: dict[str, list[int]] = {}
-    for batch in feed(path):
-        for one, _ in sorter.sort(batch, path):
-            if isinstance(one, InvalidRow):
-                rejected.add(one)
-                continue
-            row = counts.setdefault(columns.stratum_of(one.fields), [0] * len(taxonomy.goals))
-            row[taxonomy.index(one.verdict.goal)] += 1
-    if not counts:
-        raise TooLittleEvidence(f"{path} has no usable row; {rejected}")
-    return Baseline.of_strata({name: Profile(tuple(row)) for name, row in counts.items()}, name=Path(path).name)
-
-
-@dataclass(slots=True)
-class Sorter:
-    """Gives rows their verdicts: their own, or the classifier's, the built-in one unless another is given."""
-
-    taxonomy: Taxonomy
-    classifier: Classifier | None = None
-
-    def sort(self, batch: list[Fed], name: str) -> list[tuple[_Sorted | InvalidRow, Place]]:
-        """Each row with its verdict, in order; one that has none, or is none, as an InvalidRow."""
-        read = [(self._read(row, name), row, place) for row, place in batch]
-        waiting = [one for one, _, _ in read if isinstance(one, TranscriptRow) and one.verdict is None]
-        said = iter(attempt(self._opened(), [one.response for one in waiting]) if waiting else ())
-        found: list[tuple[_Sorted | InvalidRow, Place]] = []
-        for one, row, place in read:
-            if isinstance(one, InvalidRow) or isinstance(row, InvalidRow):
-                found.append((one if isinstance(one, InvalidRow) else InvalidRow(name, one.line, "no row"), place))
-                continue
-            verdict = one.verdict or next(said)
-            if isinstance(verdict, UnreadableAnswer):
-                found.append((InvalidRow(name, one.line, str(verdict)), place))
-                continue
-            by = None if one.verdict or self.classifier is None else self.classifier.hash
-            found.append((_Sorted(one, row, verdict, by), place))
-        return found
-
-    def _read(self, row: Row | InvalidRow, name: str) -> TranscriptRow | InvalidRow:
-        if isinstance(row, InvalidRow):
-            return row
-        try:
-            return read_row(row, Places(self.taxonomy))  # places of its own: memory must not grow with the stream
-        except InvalidInput as error:
-            return InvalidRow(name, row.line, str(error))
-
-    def _opened(self) -> Classifier:
-        if self.classifier is None:
-            self.classifier = load_builtin()
-        check_goals(self.classifier, self.taxonomy)
-        return self.classifier
 
 
 @dataclass(slots=True)
@@ -165,7 +32,9 @@ class Session:
     The state (evidence, place in the source, alerts not yet known to be out) is replaced as a whole: before an alert is
     given and after. What is read from a file is so counted exactly once. An alert may be given again after a crash
     between the two, under the same id; with `out`, a JSONL file that this session alone writes, not even that.
-    `rejected` counts rows that could not be used, `rows` those that were, both of this run alone.
+    `on_alert` is called with each after it is written and before it is given: again after a crash, and never not.
+    `rejected` counts rows that could not be used, `rows` those that were, `refused` says which orders were not followed
+    and why, all of this run alone.
     """
 
     monitors: Monitors
@@ -175,28 +44,39 @@ class Session:
     state: Path | None = None
     out: Path | None = None
     follow: bool = False
+    audit: AuditSet | None = None
+    on_alert: Callable[[Alert | Look], None] | None = None
     rejected: Rejected = field(default_factory=Rejected)
     rows: int = 0
+    refused: list[str] = field(default_factory=list)
     resumed: bool = False
     _place: Place = field(default_factory=Place)
-    _outbox: list[Alert] = field(default_factory=list)
+    _outbox: list[Alert | Look] = field(default_factory=list)
     _written: int = 0
+    _obeyed: int = 0
     _saved: float = 0.0
     _pause: float = _SECONDS_BETWEEN_SAVES
     _file: StateFile | None = None
 
-    def alerts(self) -> Iterator[Alert]:
-        """Alerts as they happen, until the source ends. Raises InvalidInput where state and settings do not fit."""
+    def alerts(self) -> Iterator[Alert | Look]:
+        """Alerts and looks as they happen, until the source ends. Raises InvalidInput where the state does not fit."""
         with ExitStack() as open_:
             if self.state is not None:
                 self._file = open_.enter_context(StateFile(self.state))
                 yield from self._resume(self._file)
+            yield from self._obey()
+            yield from self._audit()
             for batch in feed(self.source, self._place, follow=self.follow):
                 for one, place in self.sorter.sort(batch, self.source):
                     yield from self._take(one, place)
                 if not batch:
                     yield from self._give(self.monitors.tick(datetime.now(UTC).isoformat()))
+                yield from self._obey()
                 self._save_in_time()
+            if self._file is None:
+                yield from self._give(self.monitors.close_sessions())
+            if self.monitors.looks is not None and self.monitors.looks.every is None:
+                yield from self._give([self.monitors.look()])
             self._save()
 
     @property
@@ -209,20 +89,45 @@ class Session:
         """The monitors that still learn what is normal."""
         return [one for _, one in self.monitors if one.reading is None]
 
-    def _take(self, one: _Sorted | InvalidRow, place: Place) -> Iterator[Alert]:
-        alerts: list[Alert] = []
+    def _take(self, one: Sorted | InvalidRow, place: Place) -> Iterator[Alert | Look]:
+        alerts: list[Alert | Look] = []
         if isinstance(one, InvalidRow):
             self.rejected.add(one)
         else:
             try:
-                alerts = self._update(one)
+                alerts += self._update(one)
                 self.rows += 1
+                if self.monitors.is_look_due:
+                    alerts.append(self.monitors.look())
+                if self.audit is not None:
+                    self.audit.count()
             except InvalidInput as error:
                 self.rejected.add(InvalidRow(self.source, one.row.line, str(error)))
         self._place = place
         yield from self._give(alerts)
+        yield from self._audit()
 
-    def _update(self, one: _Sorted) -> list[Alert]:
+    def _obey(self) -> Iterator[Alert | Look]:
+        """Orders that were given while this process held the state, each once."""
+        for order, place in orders_beside(self.state, self._obeyed) if self.state is not None else ():
+            self._obeyed, alerts = place, []
+            try:
+                if isinstance(order, InvalidInput):
+                    raise order
+                alerts = order.give(self.monitors)
+            except InvalidInput as error:
+                self.refused.append(str(error))
+            if not alerts:
+                self._save()
+            yield from self._give(alerts)
+
+    def _audit(self) -> Iterator[Alert | Look]:
+        """Ask the classifier again where it is time."""
+        if self.audit is not None and self.audit.is_due:
+            alert = self.audit.ask(self.sorter.opened(), time=datetime.now(UTC).isoformat())
+            yield from self._give([] if alert is None else [alert])
+
+    def _update(self, one: Sorted) -> list[Alert]:
         response, columns = one.row.response, self.columns
         key = columns.key_of(one.fields)
         first = self.monitors.update(
@@ -231,6 +136,7 @@ class Session:
             time=response.time or self._arrival(),
             id=response.id,
             stratum=columns.stratum_of(one.fields),
+            session=columns.session_of(one.fields),
             version=columns.version_of(one.fields),
             classifier=one.classifier,
         )
@@ -241,17 +147,19 @@ class Session:
         watched = self.follow and self.monitors.template.policy.silence is not None
         return datetime.now(UTC).isoformat() if watched else None
 
-    def _give(self, alerts: list[Alert]) -> Iterator[Alert]:
+    def _give(self, alerts: Sequence[Alert | Look]) -> Iterator[Alert | Look]:
         if not alerts:
             return
-        self._outbox = alerts
+        self._outbox = list(alerts)
         self._save()
         yield from self._empty_outbox()
 
-    def _empty_outbox(self) -> Iterator[Alert]:
+    def _empty_outbox(self) -> Iterator[Alert | Look]:
         for alert in self._outbox:
             if self.out is not None:
                 self._written += _append(self.out, alert)
+            if self.on_alert is not None:
+                self.on_alert(alert)
             yield alert
         self._outbox = []
         self._save()
@@ -272,6 +180,8 @@ class Session:
                 "monitors": self.monitors.to_dict(),
                 "outbox": [alert.to_dict() for alert in self._outbox],
                 "out_size": self._written,
+                "obeyed": self._obeyed,
+                "audit": None if self.audit is None else self.audit.to_dict(),
             }
         )
         self._saved = time.monotonic()
@@ -281,23 +191,30 @@ class Session:
         return {
             "source": self.source,
             "out": None if self.out is None else str(self.out),
+            "audited": None if self.audit is None else self.audit.every,
             "columns": {
                 "key": list(self.columns.key),
                 "stratum": self.columns.stratum,
                 "version": self.columns.version,
+                "session": self.columns.session,
             },
         }
 
-    def _resume(self, file: StateFile) -> Iterator[Alert]:
+    def _resume(self, file: StateFile) -> Iterator[Alert | Look]:
         kept = file.read()
         if kept is None:
             self._written = _size(self.out)
             return
         self._check(kept)
         try:
-            self.monitors = Monitors.from_dict(kept["monitors"], detector=self.monitors.template.kind)
+            self.monitors = Monitors.from_dict(
+                kept["monitors"], detector=self.monitors.template.kind, baselines=self.monitors.baselines
+            )
             self._place, self._written = Place(**kept["place"]), int(kept["out_size"])
-            self._outbox = [Alert.from_dict(alert) for alert in kept["outbox"]]
+            self._obeyed = int(kept["obeyed"])
+            if self.audit is not None:
+                self.audit.restore(kept["audit"])
+            self._outbox = [_told(one) for one in kept["outbox"]]
         except (KeyError, TypeError) as error:
             raise InvalidInput(
                 f"{file.path} is no state of this command: {error!r}; remove it to begin anew"
@@ -309,16 +226,25 @@ class Session:
 
     def _check(self, kept: Mapping[str, Any]) -> None:
         """A state goes on under the settings that it was made under, or not at all."""
-        mine = {**self._settings(), **self.monitors.template.settings_to_dict(), "name": self.monitors.template.name}
-        monitors = kept.get("monitors", {})
-        theirs = {**kept, **monitors.get("settings", {}), "name": monitors.get("name")}
+        mine = _flat({**self._settings(), "monitors": self.monitors.settings_to_dict()})
+        theirs = _flat(kept)
         if other := [name for name, value in mine.items() if theirs.get(name) != value]:
             raise InvalidInput(
                 f"{self.state} was made with another {', '.join(other)}; use the same, or another state file"
             )
 
 
-def _append(path: Path, alert: Alert) -> int:
+def _told(fields: Mapping[str, Any]) -> Alert | Look:
+    return Look.from_dict(fields) if fields["kind"] == LOOK else Alert.from_dict(fields)
+
+
+def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, those of the monitors among them."""
+    monitors = kept.get("monitors", {})
+    return {**kept, **monitors, **monitors.get("settings", {}), "monitors": None, "settings": None}
+
+
+def _append(path: Path, alert: Alert | Look) -> int:
     line = json.dumps(alert.to_dict(), ensure_ascii=True, allow_nan=False).encode() + b"\n"
     try:
         with path.open("ab") as file:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import IO, Any, Self
 
-from ethostat.errors import InvalidInput
+from ethostat.errors import InUse, InvalidInput
 from ethostat.whole import replacing
 
 _FORMAT = 1
@@ -16,7 +16,7 @@ _FORMAT = 1
 class StateFile:
     """Opened, it holds a lock beside the file until it is closed; a process that dies gives it back.
 
-    Raises InvalidInput where the file is another's, is no state, or cannot be written.
+    Raises InUse where another process holds it, InvalidInput where it is no state, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class StateFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.__exit__()
-            raise InvalidInput(f"{self.path} is in use by another process; stop it, or use another file") from error
+            raise InUse(f"{self.path} is in use by another process; stop it, or use another file") from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InvalidInput(f"{str(self.path)!r} cannot be written: {reason}; choose another path") from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
-    from ethostat.monitor import Alert
+    from ethostat.monitor import Alert, Look
     from ethostat.outside import Outside
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
@@ -181,6 +181,34 @@ def alert_view(alert: Alert) -> Group:
         parts.append(Text(f"look at: {', '.join(stripped(id, most=60) for id in alert.exemplars)}"))
     parts.append(Text(f"promise: {stripped(alert.promise)}", "dim"))
     return Group(*parts)
+
+
+def look_view(look: Look) -> Group:
+    """The line, and a row for each stream that changed."""
+    rows: list[dict[str, object]] = [
+        {"changed": stripped(one.monitor, most=80), "responses": one.step, "log e-value": f"{one.log_e_value:.1f}"}
+        for one in look.flagged
+    ]
+    parts: list[Text | Table] = [Text(stripped(look.message), "bold yellow" if rows else "bold green")]
+    parts += [rows_view("", rows)] if rows else []
+    return Group(*parts, Text(f"promise: {stripped(look.promise)}", "dim"))
+
+
+def streams_view(streams: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """A row for each stream of a monitor's state."""
+    return [
+        {
+            "stream": stripped(one["stream"], most=80),
+            "state": one["state"] + (", acknowledged" if one["acknowledged"] else ""),
+            "since": "" if one["since"] is None else f"{one['since']['value']:.0f}",
+            "snoozed until": one["snoozed_until"] or "",
+            "responses": one["responses"],
+            "evidence": "" if one["evidence"] is None else f"{one['evidence']:.1f} of {one['threshold']:.1f}",
+            "baseline": stripped(one["baseline"], most=60),
+            "epoch": one["epoch"]["number"],
+        }
+        for one in streams
+    ]
 
 
 def _matched_line(found: Shift) -> str:

@@ -110,8 +110,10 @@ def test_an_alert_is_json_and_back():
 SETTINGS = [
     {},
     {"alpha": 0.01},
-    {"stratified": True, "run_length": 500.0},
+    {"stratified": True, "run_length": 500.0, "screened": True},
     {"soft": True, "run_length": 300.0},
+    {"sessions": es.SessionEnd(longest=3, idle=4), "run_length": 100.0},
+    {"sessions": es.SessionEnd(longest=3, idle=4), "soft": True, "alpha": 0.05, "screened": True},
     {"detector": es.KINDS["directed"], "run_length": 200.0},
     {"detector": es.KINDS["paper-threshold"]},
     {"detector": es.KINDS["page-hinkley"]},
@@ -134,6 +136,7 @@ def lives(draw: st.DrawFn) -> tuple[es.Monitor, list[dict]]:
             "said": rng.dirichlet(np.array(law) * 5 + 0.01).tolist() if soft else KEYS[rng.choice(5, p=law)],
             "id": str(rng.integers(1000)),
             "stratum": str(rng.integers(3)),
+            "session": [None, "a", "b", "c"][rng.integers(4)],
             "version": str(rng.integers(0, 40) // 39),
         }
         for law in laws

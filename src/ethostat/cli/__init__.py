@@ -6,6 +6,7 @@ evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
+streams.py    streams of a monitor's state
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
 from ethostat.cli.simulating import simulate
+from ethostat.cli.streams import streams_app
 from ethostat.cli.training import train
 
 app = typer.Typer(
@@ -43,6 +45,7 @@ app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
 app.command()(monitor)
+app.add_typer(streams_app, name="streams")
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

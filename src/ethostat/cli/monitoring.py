@@ -11,9 +11,9 @@ import typer
 
 import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
-from ethostat.cli.options import KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
-from ethostat.terminal import alert_view, to_terminal
+from ethostat.terminal import alert_view, look_view, to_terminal
 
 _PROMISE, _STREAMS = "What is promised", "Which streams there are"
 
@@ -31,6 +31,14 @@ def monitor(
             env="BASELINE",
         ),
     ] = "first:500",
+    baselines: Annotated[
+        Path | None,
+        option(
+            "--baselines",
+            "What is normal for each key of --key: a JSONL file, as `ethostat streams save` writes; keys that it lacks "
+            "take --baseline.",
+        ),
+    ] = None,
     run_length: Annotated[
         float, option("--run-length", "Responses between false pages, on average, at least.", panel=_PROMISE)
     ] = 10_000.0,
@@ -55,6 +63,18 @@ def monitor(
     warnings: Annotated[
         bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
     ] = True,
+    fdr: Annotated[
+        float | None,
+        option(
+            "--fdr",
+            "Also name the streams that changed, with at most this share of false ones among them on average: at the "
+            "end of the file, or as --fdr-every says.",
+            panel=_PROMISE,
+        ),
+    ] = None,
+    fdr_every: Annotated[
+        int | None, option("--fdr-every", "With --fdr: look after so many responses of all streams.", panel=_PROMISE)
+    ] = None,
     key: Annotated[
         list[str] | None,
         option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=_STREAMS),
@@ -67,6 +87,20 @@ def monitor(
             panel=_STREAMS,
         ),
     ] = None,
+    session: Annotated[
+        str | None,
+        option(
+            "--session",
+            "A field that names the conversation or user; its responses depend on each other and count once.",
+            panel=_STREAMS,
+        ),
+    ] = None,
+    session_idle: Annotated[
+        int,
+        option(
+            "--session-idle", "With --session: responses of the stream until a silent session is over.", panel=_STREAMS
+        ),
+    ] = 500,
     version: Annotated[
         str | None,
         option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=_STREAMS),
@@ -83,12 +117,35 @@ def monitor(
         Path | None,
         option("--out", "Also append alerts to this JSONL file; with --state each exactly once.", panel=KEEPING),
     ] = None,
+    on_alert: Annotated[
+        str | None,
+        option(
+            "--on-alert",
+            "Run this command for each alert, without a shell, with it as JSON on standard input.",
+            panel=KEEPING,
+        ),
+    ] = None,
+    on_alert_timeout: Annotated[
+        float, option("--on-alert-timeout", "Seconds until such a command is given up and killed.", panel=KEEPING)
+    ] = 30.0,
     renotify: Annotated[
         int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
     ] = None,
     silence: Annotated[
         float | None, option("--silence", "With --follow: seconds without a response that are no data.", panel=KEEPING)
     ] = None,
+    audit: Annotated[
+        Path | None,
+        option(
+            "--audit",
+            "A fixed file of responses with the verdicts that they had; the classifier is asked about them again and "
+            "again, and an alert says when it moved.",
+            panel=COUNTING,
+        ),
+    ] = None,
+    audit_every: Annotated[
+        int, option("--audit-every", "With --audit: ask about 20 of them after so many responses.", panel=COUNTING)
+    ] = 500,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     db: Db = None,
@@ -116,7 +173,9 @@ def monitor(
     """
     sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
     with nullcontext() if db is None else opened_store(db) as store:
-        normal = es.read_baseline(baseline, taxonomy=goals, classifier=sorter, stratum=stratum, store=store)
+        normal = es.read_baseline(
+            baseline, taxonomy=goals, classifier=sorter, stratum=stratum, session=session, store=store
+        )
     if detector not in es.KINDS:
         raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
     if soft and not normal.first:
@@ -130,22 +189,35 @@ def monitor(
         name=name,
         stratified=stratum is not None,
         soft=soft,
+        sessions=None if session is None else es.SessionEnd(idle=session_idle),
         policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
     )
-    session = es.Session(
-        es.Monitors(template),
+    watched = es.Session(
+        es.Monitors(
+            template,
+            baselines=_by_key(baselines, goals, sessions=session is not None),
+            looks=None if fdr is None else es.Looks(fdr, fdr_every),
+        ),
         file,
         es.Sorter(goals, sorter),
-        columns=es.Columns(tuple(key or ()), stratum, version),
+        columns=es.Columns(tuple(key or ()), stratum, version, session),
         state=state,
         out=out,
         follow=follow,
+        audit=None if audit is None else es.read_audit(audit, taxonomy=goals, every=audit_every, name=name),
+        on_alert=None if on_alert is None else es.Hook.from_words(on_alert, warn, timeout=on_alert_timeout),
     )
     plain = as_json or not sys.stdout.isatty()
-    for alert in session.alerts():
-        sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(alert_view(alert))
+    for alert in watched.alerts():
+        sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(
+            alert_view(alert) if isinstance(alert, es.Alert) else look_view(alert)
+        )
         sys.stdout.flush()
-    return _conclude(session)
+    return _conclude(watched)
+
+
+def _by_key(path: Path | None, goals: es.Taxonomy, *, sessions: bool) -> dict[tuple[str, ...], es.Baseline]:
+    return {} if path is None else es.read_baselines(path, taxonomy=goals, sessions=sessions)
 
 
 def _goals(taxonomy: str | None) -> es.Taxonomy:
@@ -159,6 +231,8 @@ def _conclude(session: es.Session) -> int:
         f"{session.rows} responses in {streams} stream{'s' * (streams != 1)}; "
         f"{len(standing)} alert{'s' * (len(standing) != 1)} standing, {len(learning)} still learning a baseline"
     )
+    for reason in session.refused:
+        warn(f"an order was not followed: {reason}")
     if session.rejected.count:
         warn(str(session.rejected))
     if standing:

@@ -6,16 +6,43 @@ watch       a detector over a stream, stratified or not, and what it knows about
 alert       Alert, and the words for it
 finding     what moved, before and after, what to do about it
 policy      when to speak besides the first alarm; epochs
+sessions    responses that count as one, and when they are over
+memory      what is looked back on for the time of change
+terms       the promise in words
+voice       makes alerts, and keeps them until they are given
+drift       whether a learned baseline is still the one it began as
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
+audit       whether a classifier still says what it said
+looks       which of many streams changed, with few false ones among them
 """
 
 from ethostat.monitor.alert import Alert, Moved
+from ethostat.monitor.audit import Audit, AuditPlan
 from ethostat.monitor.baseline import Baseline
 from ethostat.monitor.kinds import KINDS, PROFILE, Kind
+from ethostat.monitor.looks import Flagged, Look, Looks
 from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.monitors import Monitors
 from ethostat.monitor.policy import Epoch, Policy
+from ethostat.monitor.sessions import SessionEnd
 
-__all__ = ["KINDS", "PROFILE", "Alert", "Baseline", "Epoch", "Kind", "Monitor", "Monitors", "Moved", "Policy"]
+__all__ = [
+    "KINDS",
+    "PROFILE",
+    "Alert",
+    "Audit",
+    "AuditPlan",
+    "Baseline",
+    "Epoch",
+    "Flagged",
+    "Kind",
+    "Look",
+    "Looks",
+    "Monitor",
+    "Monitors",
+    "Moved",
+    "Policy",
+    "SessionEnd",
+]

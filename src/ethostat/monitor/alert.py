@@ -11,7 +11,10 @@ from ethostat.maths.estimate import Estimate
 from ethostat.visible import stripped
 
 CHANGE, RECOVERED, NO_DATA, DATA_BACK, CLOSED = "change", "recovered", "no-data", "data-back", "closed"
+DRIFT, CLASSIFIER = "drift", "classifier"
 PAGE, WARN = "page", "warn"
+RESPONSES, SESSIONS = "responses", "sessions"
+"""What profiles count; a session counts as one, split over the goals of its responses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the responses since a change look like beside the baseline. Profiles map goals to counts."""
+    """What the responses since a change look like beside the baseline. Profiles map goals to counts of `unit`."""
 
     baseline: Mapping[str, float]
     window: Mapping[str, float]
@@ -50,6 +53,7 @@ class Finding:
     aligned_after: Estimate
     action: str
     reason: str
+    unit: str = RESPONSES
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -61,6 +65,7 @@ class Finding:
             "aligned": {"before": self.aligned_before.to_dict(), "after": self.aligned_after.to_dict()},
             "action": self.action,
             "reason": self.reason,
+            "unit": self.unit,
         }
 
     @classmethod
@@ -77,6 +82,7 @@ class Finding:
             aligned_after=Estimate.from_dict(aligned["after"]),
             action=fields["action"],
             reason=fields["reason"],
+            unit=fields["unit"],
         )
 
 
@@ -84,7 +90,8 @@ class Finding:
 class Alert:
     """Something began or ended.
 
-    `kind` is "change", "recovered", "no-data", "data-back", or "closed" (a standing alert ended by a new epoch). `tier`
+    `kind` is "change", "recovered", "drift" (of a baseline that was learned), "classifier" (an
+    audit: the classifier moved), "no-data", "data-back", or "closed" (a standing alert ended by a new epoch). `tier`
     is "page" (counted in the promise) or "warn" (no promise). `id` is the same after a restart; `repeat` counts how
     often this change was notified before. `log_evidence` is in nats, None for detectors that give none; `statistic` and
     `threshold` are the detector's own. One of `run_length` and `alpha` is what was promised, and `promise` says so in
@@ -115,8 +122,8 @@ class Alert:
     @property
     def message(self) -> str:
         """One line for people on call, without control characters."""
-        head = f"{'PAGE' if self.tier == PAGE else 'warn, unbudgeted'}: {stripped(self.monitor, most=80)}"
-        return f"{head} {_MESSAGES[self.kind](self)}"
+        head = "PAGE" if self.tier == PAGE else "warn" if self.kind == DRIFT else "warn, unbudgeted"
+        return f"{head}: {stripped(self.monitor, most=80)} {_MESSAGES[self.kind](self)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the JSON form of an alert."""
@@ -169,16 +176,41 @@ def percent(share: Estimate) -> str:
 
 
 def _change(alert: Alert) -> str:
+    still = "still changed" if alert.repeat else "changed"
+    return (
+        f"{still}{_since(alert)}: {_moved(alert)}; "
+        f"{alert.detector} {_number(alert.statistic)} of {_number(alert.threshold)}; {_next(alert)}"
+    )
+
+
+def _drift(alert: Alert) -> str:
+    return (
+        f"drifted while its baseline was learned, until response {alert.step}: {_moved(alert)}; "
+        f"p {_number(alert.statistic)}; {_next(alert)}"
+    )
+
+
+def _classifier(alert: Alert) -> str:
+    moved = f": {_moved(alert)}" if alert.finding else ": it has no verdicts"
+    return f"the classifier moved, not the model, since audited response {_place(alert)}{moved}; {_next(alert)}"
+
+
+def _place(alert: Alert) -> str:
+    return "?" if alert.since is None else f"{alert.since.value:.0f}"
+
+
+def _moved(alert: Alert) -> str:
     assert alert.finding is not None  # noqa: S101 - a change is always looked at
     found = alert.finding
-    still = "still changed" if alert.repeat else "changed"
-    moved = ", ".join(map(str, found.moved[:3]))
     return (
-        f"{still}{_since(alert)}: {moved}; aligned {percent(found.aligned_before)} -> "
+        f"{', '.join(map(str, found.moved[:3]))}; aligned {percent(found.aligned_before)} -> "
         f"{percent(found.aligned_after)}; S {found.entropy_before.value:.2f} -> {found.entropy_after.value:.2f} nats "
-        f"over {sum(found.window.values()):.0f} responses; "
-        f"{alert.detector} {_number(alert.statistic)} of {_number(alert.threshold)}; next: {found.action}"
+        f"over {sum(found.window.values()):.0f} {found.unit}"
     )
+
+
+def _next(alert: Alert) -> str:
+    return f"next: {alert.finding.action}" if alert.finding else ""
 
 
 def _since(alert: Alert) -> str:
@@ -195,6 +227,8 @@ def _number(value: float | None) -> str:
 
 _MESSAGES: dict[str, Callable[[Alert], str]] = {
     CHANGE: _change,
+    DRIFT: _drift,
+    CLASSIFIER: _classifier,
     RECOVERED: lambda alert: f"recovered: responses fit the baseline again{_since(alert)}",
     NO_DATA: lambda alert: f"no data: nothing has come since response {alert.step}",
     DATA_BACK: lambda alert: f"data again, from response {alert.step}",
@@ -204,4 +238,4 @@ _PLAIN = (
     "id", "time", "step", "monitor", "kind", "tier", "repeat", "detector", "log_evidence", "statistic", "threshold",
     "run_length", "alpha", "promise",
 )  # fmt: skip
-_OF_FINDING = ("window", "moved", "entropy", "aligned", "action", "reason")
+_OF_FINDING = ("window", "moved", "entropy", "aligned", "action", "reason", "unit")

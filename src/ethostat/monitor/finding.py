@@ -13,7 +13,7 @@ from ethostat.maths import panel
 from ethostat.maths.entropy import entropy, entropy_of
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import JEFFREYS
-from ethostat.monitor.alert import Finding, Moved
+from ethostat.monitor.alert import RESPONSES, Finding, Moved
 from ethostat.monitor.baseline import Counts, total
 from ethostat.taxonomy import Taxonomy
 
@@ -33,8 +33,14 @@ class _Look(NamedTuple):
     entropy: Estimate
 
 
-def find(before: Mapping[str, Counts], window: Mapping[str, Sequence[float]], taxonomy: Taxonomy) -> Finding:
-    """What the counts of a window, by stratum, say beside those of the baseline.
+def find(
+    before: Mapping[str, Counts],
+    window: Mapping[str, Sequence[float]],
+    taxonomy: Taxonomy,
+    *,
+    unit: str = RESPONSES,
+) -> Finding:
+    """What the counts of a window, by stratum, say beside those of the baseline; `unit` is what is counted.
 
     With strata the baseline is weighed by the window's mix, so that only changes within strata show. The window was
     chosen because it differs, so that its intervals are a little too hopeful; those of a later window are not.
@@ -42,7 +48,7 @@ def find(before: Mapping[str, Counts], window: Mapping[str, Sequence[float]], ta
     after_counts = total(window.values())
     first, second = _side_before(before, window, taxonomy), _look(after_counts, taxonomy)
     moved = _moved(first, second, taxonomy)
-    action, reason = _action(first, second, sum(after_counts))
+    action, reason = _action(first, second, sum(after_counts), unit)
     return Finding(
         baseline=_profile(total(before.values()), taxonomy),
         window=_profile(after_counts, taxonomy),
@@ -53,6 +59,7 @@ def find(before: Mapping[str, Counts], window: Mapping[str, Sequence[float]], ta
         aligned_after=second.aligned,
         action=action,
         reason=reason,
+        unit=unit,
     )
 
 
@@ -68,7 +75,7 @@ def _side_before(before: Mapping[str, Counts], window: Mapping[str, Sequence[flo
 
 
 def _look(counts: Counts, taxonomy: Taxonomy) -> _Look:
-    row = np.round(np.array(counts))[None, :]
+    row = np.round(np.array(counts), 9)[None, :]
     shares = [*panel.goal_shares(row), panel.aligned_share(row, taxonomy.aligned)]
     *goals, aligned = (replace(one, method="Wilson, independent responses") for one in shares)
     return _Look(goals, aligned, entropy(row[0]))
@@ -107,12 +114,12 @@ def _moved(first: _Look, second: _Look, taxonomy: Taxonomy) -> tuple[Moved, ...]
     return tuple(sorted(chosen, key=lambda one: -abs(one.after.value - one.before.value)))
 
 
-def _action(first: _Look, second: _Look, responses: float) -> tuple[str, str]:
+def _action(first: _Look, second: _Look, responses: float, unit: str) -> tuple[str, str]:
     fall = first.aligned.value - second.aligned.value
     if second.aligned.high < first.aligned.low and fall >= _LEAST_FALL:
         if responses > _SLOW:
-            return RETRAIN, f"the aligned share fell by {fall:.0%}, slowly: over {responses:.0f} responses"
-        return ROLL_BACK, f"the aligned share fell by {fall:.0%} within {responses:.0f} responses"
+            return RETRAIN, f"the aligned share fell by {fall:.0%}, slowly: over {responses:.0f} {unit}"
+        return ROLL_BACK, f"the aligned share fell by {fall:.0%} within {responses:.0f} {unit}"
     if first.aligned.high < second.aligned.low:
         return REVIEW, "the profile changed for the better as far as the aligned share goes; look whether it is wanted"
     return REVIEW, "the profile changed, and the aligned share did not clearly fall; look at the exemplars"

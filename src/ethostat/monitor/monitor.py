@@ -10,7 +10,6 @@ takes as much evidence as the alarm did; then evidence begins anew.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -23,24 +22,38 @@ from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.baseline import predictive
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
 from ethostat.maths.profile import Profile
-from ethostat.monitor.alert import CHANGE, CLOSED, DATA_BACK, NO_DATA, PAGE, RECOVERED, WARN, Alert
+from ethostat.monitor.alert import (
+    CHANGE,
+    CLOSED,
+    DATA_BACK,
+    DRIFT,
+    NO_DATA,
+    PAGE,
+    RECOVERED,
+    RESPONSES,
+    SESSIONS,
+    WARN,
+    Alert,
+    Finding,
+)
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline, Counts, total
+from ethostat.monitor.drift import drift_of
 from ethostat.monitor.finding import NOTHING, REVIEW, find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
+from ethostat.monitor.memory import Exemplars, LabelMemory, SessionMemory
 from ethostat.monitor.policy import Epoch, Policy, seconds
+from ethostat.monitor.sessions import Gathered, OpenSessions, SessionEnd
 from ethostat.monitor.standing import Standing, add
-from ethostat.monitor.watch import Watch, watch_for, watch_from_dict
+from ethostat.monitor.terms import Terms
+from ethostat.monitor.voice import Now, Voice
+from ethostat.monitor.watch import SessionWatch, Watch, watch_for, watch_from_dict
 from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
-MEMORY = 1024
-"""Responses that are looked back on for the time of change."""
 MOST_STRATA = 256
 OTHER_STRATA = "(other)"
 """The stratum of whatever comes after the first 256, so that a stream of names cannot fill the memory."""
-_EXEMPLARS = 5
 _WARN_BELOW, _REARM_BELOW = math.log(10), math.log(100)
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_NAME = 200
 
 Said = Verdict | str | Sequence[float]
@@ -53,17 +66,21 @@ class Monitor:
     probability of a false page ever. `stratified`: each stratum is held against a baseline of its own, so that a change
     of the mix is no alarm. `soft`: verdicts count by their probabilities; these must be calibrated, and the baseline
     must be learned from them (`Baseline.of_first`, or counts that are sums of probabilities). Otherwise the most
-    probable goal counts, as it does in a Measurement.
+    probable goal counts, as it does in a Measurement. `sessions`: responses of one session count once, when it is over
+    as `SessionEnd` says, whatever they have to do with each other. `screened`: also keep evidence that
+    no alert begins anew, for `log_e_value`; it doubles state and time.
 
     Raises InvalidInput where baseline, taxonomy and detector do not fit together.
     """
 
     _first: dict[str, list[float]]
     _watch: Watch | None
+    _screen: Watch | None
     _standing: Standing | None
-    _labels: deque[int]
-    _strata: deque[str]
-    _exemplars: dict[int, deque[tuple[int, str]]]
+    _memory: LabelMemory
+    _gathering: tuple[OpenSessions, SessionMemory] | None
+    _exemplars: Exemplars
+    _compared: set[str]
 
     def __init__(
         self,
@@ -76,16 +93,21 @@ class Monitor:
         name: str = "monitor",
         stratified: bool = False,
         soft: bool = False,
+        sessions: SessionEnd | None = None,
+        screened: bool = False,
         policy: Policy | None = None,
     ) -> None:
         self.baseline = Baseline.of(baseline) if isinstance(baseline, Profile) else baseline
         self.promise = _promise(run_length, alpha)
         self.kind, self.taxonomy, self.name = detector, taxonomy, name
-        self.stratified, self.soft, self.policy = stratified, soft, policy or Policy()
+        self.stratified, self.soft, self.sessions = stratified, soft, sessions
+        self.policy, self.screened = policy or Policy(), screened
+        if stratified and sessions is not None:
+            raise InvalidInput("sessions know no strata, since one may lie in several; leave one of the two out")
         self.step, self.epoch = 0, Epoch(classifier=self.baseline.classifier)
         self.last_time: str | None = None
-        self._silent, self._snoozed_until, self._alerts = False, 0, 0
-        self._queue: list[Alert] = []
+        self._silent, self._snoozed_until = False, 0
+        self._voice = Voice(name, Terms(self.promise, detector, stratified, soft, sessions))
         self._begin(self.baseline)
 
     @property
@@ -108,6 +130,16 @@ class Monitor:
         return None if self._watch is None else self._watch.reading
 
     @property
+    def log_e_value(self) -> float | None:
+        """Log of an e-value of "nothing changed in this epoch", nats, at a time that does not depend on the responses.
+
+        None while the baseline is learned. Raises InvalidInput unless `screened`.
+        """
+        if not self.screened:
+            raise InvalidInput("this monitor keeps no e-value; make it with screened=True")
+        return None if self._screen is None else self._screen.log_e_value
+
+    @property
     def counts(self) -> Counts:
         """Responses of this epoch by goal, (K,)."""
         return tuple(self._counts)
@@ -119,17 +151,19 @@ class Monitor:
         time: str | None = None,
         id: str | None = None,
         stratum: str = UNSTRATIFIED,
+        session: str | None = None,
         version: str | None = None,
         classifier: str | None = None,
     ) -> Alert | None:
         """One response: its verdict, the key of its goal, or the probabilities (K,) of the goals. An alert, or None.
 
-        `time` is ISO 8601; `id` names the response in alerts; `version` is the model's, where it declares one, and
-        `classifier` the hash of what gave the verdict: others than before begin a new epoch. Where one response brings
-        several alerts, `due` gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
+        `time` is ISO 8601; `id` names the response in alerts; `session` the conversation or user that it belongs to,
+        which counts with `sessions` alone; `version` is the model's, where it declares one, and `classifier` the hash
+        of what gave the verdict: others than before begin a new epoch. Where one response brings several alerts, `due`
+        gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
         """
         label, row = self._read(said)
-        seconds(time)
+        now = seconds(time)
         if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
             self._declare(version, classifier)
         self.step += 1
@@ -137,7 +171,19 @@ class Monitor:
         if self._silent:
             self._silent = False
             self._say(DATA_BACK, WARN)
-        self._take(label, row, self._stratum_of(stratum), None if id is None else id[:_LONGEST_NAME])
+        self._count(label, row, None if id is None else id[:_LONGEST_NAME])
+        if self._gathering is None:
+            self._take(label, row, self._stratum_of(stratum))
+        else:
+            name = None if session is None else session[:_LONGEST_NAME]
+            for one in self._gathering[0].take(name, row, step=self.step, seconds=now):
+                self._take_session(one)
+        return self.due()
+
+    def close_sessions(self) -> Alert | None:
+        """Take the sessions that are still open as over, where no more will come."""
+        for one in self._gathering[0].close() if self._gathering else ():
+            self._take_session(one)
         return self.due()
 
     def _declare(self, version: str | None, classifier: str | None) -> None:
@@ -160,12 +206,58 @@ class Monitor:
 
     def due(self) -> Alert | None:
         """An alert that was not given yet, the oldest first."""
-        return self._queue.pop(0) if self._queue else None
+        return self._voice.due()
+
+    @property
+    def since(self) -> Estimate | None:
+        """Since which response the alert that stands; None where none does, or the detector cannot say."""
+        return None if self._standing is None else self._standing.since
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether somebody looks at the alert that stands."""
+        return self._standing is not None and self._standing.acknowledged
+
+    @property
+    def snoozed_until(self) -> int | None:
+        """The response until which nothing is said about changes; None where that is over."""
+        return self._snoozed_until if self._snoozed_until > self.step else None
+
+    @property
+    def normal(self) -> Baseline | None:
+        """What is normal by now, as a baseline to begin with elsewhere; None while it is learned.
+
+        What quiet traffic taught is part of it, unless an alert stands.
+        """
+        if self._watch is None:
+            return None
+        counts = {} if self._standing else self._watch.normal()
+        return Baseline(
+            counts or self._normal,
+            name=self.baseline.name,
+            taxonomy=self.taxonomy.hash,
+            classifier=self.epoch.classifier,
+        )
 
     def acknowledge(self) -> None:
         """Somebody looks at the alert that stands: it is not notified again."""
         if self._standing is not None:
-            self._standing.notify_at = None
+            self._standing.notify_at, self._standing.acknowledged = None, True
+
+    def expect(self) -> None:
+        """What came since the change is what is wanted: from now on it is normal, in a new epoch.
+
+        The baseline is `policy.relearn` responses of it (or sessions, where those are counted): where fewer have come,
+        those that come next are added. Raises InvalidInput where no alert stands.
+        """
+        if self._standing is None:
+            raise InvalidInput(f"no alert of {self.name} stands, so that there is no change to take as normal")
+        window, since = self._standing.seen(), self._standing.since
+        place = f"response {since.value:.0f}" if since is not None else f"before response {self.step}"
+        self.begin_epoch(baseline=Baseline(first=self.policy.relearn, name=f"what came since {place}"))
+        self._first, self._seen = window, round(sum(map(sum, window.values())))
+        if self._seen >= self.baseline.first:
+            self._hold_against(self._normal)
 
     def snooze(self, responses: int) -> None:
         """Say nothing about changes for so many responses; what still stands then is said then."""
@@ -226,6 +318,8 @@ class Monitor:
             "taxonomy": self.taxonomy.to_dict(),
             "stratified": self.stratified,
             "soft": self.soft,
+            "sessions": None if self.sessions is None else asdict(self.sessions),
+            "screened": self.screened,
             "policy": asdict(self.policy),
         }
 
@@ -242,47 +336,51 @@ class Monitor:
             name=name,
             stratified=fields["stratified"],
             soft=fields["soft"],
+            sessions=None if fields["sessions"] is None else SessionEnd(**fields["sessions"]),
+            screened=fields["screened"],
             policy=Policy(**fields["policy"]),
         )
 
     def state_to_dict(self) -> dict[str, Any]:
         """What it has seen: about 3 kB."""
-        strata = list(dict.fromkeys(self._strata))
         return {
             "step": self.step,
             "epoch": asdict(self.epoch),
             "last_time": self.last_time,
             "silent": self._silent,
             "snoozed_until": self._snoozed_until,
-            "alerts": self._alerts,
-            "queue": [alert.to_dict() for alert in self._queue],
+            "voice": self._voice.to_dict(),
             "counts": list(self._counts),
             "first": {stratum: list(row) for stratum, row in self._first.items()},
             "seen": self._seen,
             "warned": self._warned,
+            "compared": sorted(self._compared),
             "watch": None if self._watch is None else self._watch.to_dict(),
+            "screen": None if self._screen is None else self._screen.to_dict(),
             "standing": None if self._standing is None else self._standing.to_dict(),
-            "labels": "".join(_DIGITS[label] for label in self._labels),
-            "strata": strata,
-            "places": [strata.index(stratum) for stratum in self._strata] if len(strata) > 1 else [],
-            "exemplars": {str(goal): [list(one) for one in ids] for goal, ids in self._exemplars.items()},
+            "memory": self._memory.to_dict() if self._gathering is None else self._gathering[1].to_dict(),
+            "open": None if self._gathering is None else self._gathering[0].to_dict(),
+            "exemplars": self._exemplars.to_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where this state was left."""
         self.step, self.epoch, self.last_time = state["step"], Epoch(**state["epoch"]), state["last_time"]
-        self._silent, self._snoozed_until, self._alerts = state["silent"], state["snoozed_until"], state["alerts"]
-        self._queue = [Alert.from_dict(alert) for alert in state["queue"]]
+        self._silent, self._snoozed_until = state["silent"], state["snoozed_until"]
+        self._voice.restore(state["voice"])
         self._counts, self._warned, self._seen = list(state["counts"]), state["warned"], state["seen"]
+        self._compared = set(state["compared"])
         self._first = {stratum: list(row) for stratum, row in state["first"].items()}
-        self._watch = None if state["watch"] is None else watch_from_dict(state["watch"])
+        sessions = self.sessions is not None
+        self._watch = None if state["watch"] is None else watch_from_dict(state["watch"], sessions=sessions)
+        self._screen = None if state["screen"] is None else watch_from_dict(state["screen"], sessions=sessions)
         self._standing = None if state["standing"] is None else Standing.from_dict(state["standing"])
-        self._labels = deque((_DIGITS.index(digit) for digit in state["labels"]), MEMORY)
-        strata, places = state["strata"], state["places"] or [0] * len(state["labels"])
-        self._strata = deque((strata[place] for place in places), MEMORY)
-        self._exemplars = {
-            int(goal): deque((tuple(one) for one in ids), _EXEMPLARS) for goal, ids in state["exemplars"].items()
-        }
+        self._exemplars.restore(state["exemplars"])
+        if self._gathering is None:
+            self._memory.restore(state["memory"])
+        else:
+            self._gathering[0].restore(state["open"])
+            self._gathering[1].restore(state["memory"])
 
     def _begin(self, baseline: Baseline) -> None:
         goals = len(self.taxonomy.goals)
@@ -297,18 +395,31 @@ class Monitor:
         self._counts = [0.0] * goals
         self._units = np.eye(goals)
         self._first = {}
-        self._watch = None
+        self._watch = self._screen = None
         self._standing = None
         self._warned, self._seen = False, 0
-        self._labels = deque(maxlen=MEMORY)
-        self._strata = deque(maxlen=MEMORY)
-        self._exemplars = {}
+        self._compared = set()
+        self._memory, self._exemplars = LabelMemory(goals), Exemplars()
+        self._gathering = None if self.sessions is None else (OpenSessions(self.sessions), SessionMemory())
         if not baseline.first:
-            self._watch = self._watch_for(baseline.counts)
+            self._hold_against(baseline.counts)
+
+    def _hold_against(self, counts: Mapping[str, Counts]) -> None:
+        self._watch, self._seen = self._watch_for(counts), 0
+        self._screen = self._watch_for(counts) if self.screened else None
+        if self._screen is not None and self._screen.log_e_value is None:
+            raise InvalidInput(f"the detector {self.kind.name!r} gives no e-values to screen by; use {PROFILE.name!r}")
 
     def _watch_for(self, counts: Mapping[str, Counts]) -> Watch:
         misaligned = tuple(not aligned for aligned in self.taxonomy.aligned)
-        return watch_for(counts, self.kind, misaligned=misaligned, promise=self.promise, stratified=self.stratified)
+        return watch_for(
+            counts,
+            self.kind,
+            misaligned=misaligned,
+            promise=self.promise,
+            stratified=self.stratified,
+            sessions=self.sessions is not None,
+        )
 
     @property
     def _normal(self) -> dict[str, Counts]:
@@ -342,29 +453,63 @@ class Monitor:
         parts = set() if self._watch is None else set(self._watch.strata())
         return parts | set(self._first) | set(self.baseline.counts)
 
-    def _take(self, label: int, row: Floats, stratum: str, id: str | None) -> None:
+    def _count(self, label: int, row: Floats, id: str | None) -> None:
         if self.soft:
             self._counts = [count + part for count, part in zip(self._counts, row.tolist(), strict=True)]
         else:
             self._counts[label] += 1
+        if id is not None and self._watch is not None:
+            self._exemplars.add(label, self.step, id)
+
+    def _take(self, label: int, row: Floats, stratum: str) -> None:
         if self._watch is None:
             self._learn(row, stratum)
             return
-        if id is not None:
-            self._exemplars.setdefault(label, deque(maxlen=_EXEMPLARS)).append((self.step, id))
         self._seen += 1
+        if self._screen is not None:
+            self._screen.take(label, row if self.soft else None, stratum)
         if self._standing is not None and self._watch.is_evidence:
             self._look_for_recovery(self._standing, row, stratum)
             return
-        self._labels.append(label)
-        self._strata.append(stratum)
+        self._memory.add(label, stratum)
         self._judge(self._watch.take(label, row if self.soft else None, stratum), row, stratum)
+        if stratum not in self._compared:
+            self._compare(self._watch, stratum)
 
-    def _learn(self, row: Floats, stratum: str) -> None:
+    def _take_session(self, one: Gathered) -> None:
+        """A session that is over, which is one bet."""
+        if self._watch is None:
+            self._learn(one.mean, UNSTRATIFIED, responses=one.size)
+            return
+        assert isinstance(self._watch, SessionWatch)  # noqa: S101
+        assert self._gathering is not None  # noqa: S101
+        self._seen += one.size
+        if self._screen is not None:
+            assert isinstance(self._screen, SessionWatch)  # noqa: S101
+            self._screen.take_session(one.mean, one.size)
+        if self._standing is not None:
+            self._look_for_recovery(self._standing, one.mean, UNSTRATIFIED)
+            return
+        self._gathering[1].add(one)
+        self._judge(self._watch.take_session(one.mean, one.size), one.mean, UNSTRATIFIED)
+        if UNSTRATIFIED not in self._compared:
+            self._compare(self._watch, UNSTRATIFIED)
+
+    def _learn(self, row: Floats, stratum: str, *, responses: int = 1) -> None:
         add(self._first, stratum, row)
-        self._seen += 1
+        self._seen += responses
         if self._seen >= self.baseline.first:
-            self._watch, self._seen = self._watch_for(self._normal), 0
+            self._hold_against(self._normal)
+
+    def _compare(self, watch: Watch, stratum: str) -> None:
+        """Once a stratum's baseline has stopped learning: whether it is still what it began with."""
+        drift = drift_of(watch, stratum, self.taxonomy, place=len(self._compared) + 1)
+        if drift is None:
+            return
+        self._compared.add(stratum)
+        if drift.is_found and self.policy.warn:
+            now = Now(self.step, self.last_time, self.baseline.name, self.epoch)
+            self._voice.say(DRIFT, WARN, now, **drift.fields(self.taxonomy, self._unit))
 
     def _judge(self, reading: Reading, row: Floats, stratum: str) -> None:
         """The edges of a detector's alarm; the standing alert of one without evidence ends where its alarm does."""
@@ -394,15 +539,11 @@ class Monitor:
     def _found(self, reading: Reading) -> Standing:
         """What changed, as the responses so far show it."""
         assert self._watch is not None  # noqa: S101
-        labels, strata = list(self._labels), list(self._strata)
-        since = self._watch.since(labels, strata)
-        start = max(len(labels) - 100, 0) if since is None else int(since.value)
-        window: dict[str, list[float]] = {}
-        for label, stratum in zip(labels[start:], strata[start:], strict=True):
-            add(window, stratum, self._units[label])
-        if since is not None:
-            shift = self.step - len(labels) + 1
-            since = replace(since, value=since.value + shift, low=since.low + shift, high=since.high + shift)
+        if self._gathering is None:
+            since, window = self._memory.look(self._watch, self.step)
+        else:
+            assert isinstance(self._watch, SessionWatch)  # noqa: S101
+            since, window = self._gathering[1].look(self._watch)
         return Standing(since, window, [reading.evidence, reading.threshold])
 
     def _look_for_recovery(self, standing: Standing, row: Floats, stratum: str) -> None:
@@ -433,8 +574,9 @@ class Monitor:
             self._say(RECOVERED, PAGE, standing=over)
         if self._watch.is_evidence:
             self._watch.reset()
-            self._labels.clear()
-            self._strata.clear()
+            self._memory.clear()
+            if self._gathering is not None:
+                self._gathering[1].clear()
 
     def _is_due(self, standing: Standing) -> bool:
         return standing.notify_at is not None and self.step >= standing.notify_at
@@ -446,62 +588,35 @@ class Monitor:
 
     def _say(self, kind: str, tier: str, *, standing: Standing | None = None, time: str | None = None) -> None:
         """Make an alert, to be given by the update or tick that is under way, or the next."""
-        self._alerts += 1
-        evidence, threshold = standing.reading if standing else (None, None)
-        is_evidence = self._watch is not None and self._watch.is_evidence
-        finding = find(self._normal, standing.seen(), self.taxonomy) if standing else None
-        if finding is not None and tier == WARN:
-            finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
-        elif finding is not None and kind == RECOVERED:
-            finding = replace(finding, action=NOTHING, reason="responses fit the baseline again")
-        self._queue.append(
-            Alert(
-                id=f"{self.name}/{self._alerts}",
-                time=time or self.last_time,
-                step=self.step,
-                monitor=self.name,
-                kind=kind,
-                tier=tier,
-                repeat=standing.sent if standing and kind == CHANGE else 0,
-                detector=self.kind.name,
-                log_evidence=evidence if is_evidence else None,
-                statistic=evidence,
-                threshold=threshold,
-                run_length=self.promise.responses if isinstance(self.promise, RunLength) else None,
-                alpha=self.promise.alpha if isinstance(self.promise, Lifetime) else None,
-                promise=self._promise_words(tier),
-                since=standing.since if standing else None,
-                baseline=self.baseline.name,
-                finding=finding,
-                exemplars=self._exemplar_ids(standing, {m.goal for m in finding.moved if _rose(m)}) if finding else (),
-                epoch=asdict(self.epoch),
-            )
-        )
+        what = {} if standing is None else self._seen_in(standing, kind, tier)
+        self._voice.say(kind, tier, Now(self.step, time or self.last_time, self.baseline.name, self.epoch), **what)
 
-    def _exemplar_ids(self, standing: Standing | None, goals: set[str]) -> tuple[str, ...]:
-        """The latest responses since the change on goals that rose, newest first."""
-        since = 0.0 if standing is None or standing.since is None else standing.since.value
-        found = [
-            one
-            for label, ids in self._exemplars.items()
-            if self.taxonomy.keys[label] in goals
-            for one in ids
-            if one[0] >= since
-        ]
-        return tuple(id for _, id in sorted(found, reverse=True)[:_EXEMPLARS])
-
-    def _promise_words(self, tier: str) -> str:
+    def _seen_in(self, standing: Standing, kind: str, tier: str) -> dict[str, Any]:
+        finding = find(self._normal, standing.seen(), self.taxonomy, unit=self._unit)
         if tier == WARN:
-            return "none: warnings are not budgeted; expect about ten times as many false ones as false pages"
-        if self.kind.rests_on is None:
-            return f"none: the detector {self.kind.name} keeps no run length"
-        if isinstance(self.promise, Lifetime):
-            said = f"at most {self.promise.alpha:.2%} chance of a false page ever, counted anew after each alert"
-        else:
-            said = f"false pages at least {self.promise.responses:,.0f} responses apart on average"
-        strata = ", for strata that do not depend on what the model says" if self.stratified else ""
-        soft = ", where probabilities are calibrated" if self.soft else ""
-        return f"{said}{strata}{soft}; it rests on {self.kind.rests_on}"
+            finding = replace(finding, action=REVIEW, reason="the evidence is still short of a page")
+        elif kind == RECOVERED:
+            finding = replace(finding, action=NOTHING, reason="responses fit the baseline again")
+        evidence, threshold = standing.reading
+        return {
+            "repeat": standing.sent if kind == CHANGE else 0,
+            "log_evidence": evidence if self._watch is not None and self._watch.is_evidence else None,
+            "statistic": evidence,
+            "threshold": threshold,
+            "since": standing.since,
+            "finding": finding,
+            "exemplars": self._exemplar_ids(standing, finding),
+        }
+
+    @property
+    def _unit(self) -> str:
+        return RESPONSES if self.sessions is None else SESSIONS
+
+    def _exemplar_ids(self, standing: Standing, finding: Finding) -> tuple[str, ...]:
+        """The latest responses since the change on goals that rose, newest first."""
+        since = 0.0 if standing.since is None else standing.since.value
+        goals = {self.taxonomy.index(one.goal) for one in finding.moved if one.after.value > one.before.value}
+        return self._exemplars.latest(goals, since)
 
 
 def _promise(run_length: float, alpha: float | None) -> Promise:
@@ -509,7 +624,3 @@ def _promise(run_length: float, alpha: float | None) -> Promise:
         return RunLength(run_length) if alpha is None else Lifetime(alpha)
     except ValueError as error:
         raise InvalidInput(str(error)) from error
-
-
-def _rose(moved: Any) -> bool:
-    return bool(moved.after.value > moved.before.value)

@@ -30,6 +30,7 @@ class Standing:
     back_window: dict[str, list[float]] = field(default_factory=dict)
     notify_at: int | None = None
     sent: int = 0
+    acknowledged: bool = False
 
     def take(self, row: Floats, stratum: str, *, step: int, shares: Callable[[str], Floats]) -> None:
         """One response: a CUSUM of the baseline against what came before it began to rise; Page 1954.

@@ -13,7 +13,7 @@ changepoint  since when
 """
 
 from ethostat.maths.evidence.baseline import Baseline, Known, Learned, same_profile_p_value
-from ethostat.maths.evidence.changepoint import change_point
+from ethostat.maths.evidence.changepoint import change_point, change_point_of_sessions
 from ethostat.maths.evidence.directed import DirectedDetector, session_bound, upper_bound
 from ethostat.maths.evidence.edetector import EDetector
 from ethostat.maths.evidence.evalues import e_benjamini_hochberg, merge_any, merge_independent
@@ -38,6 +38,7 @@ __all__ = [
     "StratifiedDetector",
     "Streams",
     "change_point",
+    "change_point_of_sessions",
     "e_benjamini_hochberg",
     "first_alarms",
     "merge_any",

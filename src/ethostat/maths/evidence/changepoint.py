@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ethostat.maths.detector import Floats
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.directed import DirectedDetector
-from ethostat.maths.evidence.profiles import ProfileDetector
+from ethostat.maths.evidence.profiles import ProfileDetector, mixed
 
 
 def change_point(detector: ProfileDetector | DirectedDetector, labels: ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -23,7 +23,23 @@ def change_point(detector: ProfileDetector | DirectedDetector, labels: ArrayLike
     if not len(seen):
         return Estimate.undefined("there are no labels to look back on", level=level, unit="responses", n=0)
     logs = np.log(np.stack([detector.factors_of(goal) for goal in range(detector.goals)]))
-    since = np.cumsum(logs[seen[::-1]], axis=0)[::-1] + np.log(detector.stakes)
+    return _place(detector, logs[seen], level=level)
+
+
+def change_point_of_sessions(
+    detector: ProfileDetector | DirectedDetector, means: ArrayLike, *, level: float = 0.95
+) -> Estimate:
+    """`change_point` of sessions with these mean profiles (J, K): a place among them."""
+    rows = np.asarray(means, dtype=np.float64)
+    if not len(rows):
+        return Estimate.undefined("there are no sessions to look back on", level=level, unit="responses", n=0)
+    factors = mixed([detector.factors_of(goal) for goal in range(detector.goals)], rows)
+    return _place(detector, np.log(factors), level=level)
+
+
+def _place(detector: ProfileDetector | DirectedDetector, logs: Floats, *, level: float) -> Estimate:
+    """From the log factors (n, G)."""
+    since = np.cumsum(logs[::-1], axis=0)[::-1] + np.log(detector.stakes)
     return place_of_change(np.logaddexp.reduce(since, axis=1), level=level)
 
 

@@ -89,8 +89,12 @@ class EDetector(Detector):
         """
         whole = check_counts(counts, self.goals)
         size = int(whole.sum())
-        row = whole / size
-        self._advance(self._factors(row), size)
+        return self.update_mean(whole / size, size)
+
+    def update_mean(self, profile: ArrayLike, responses: int) -> Reading:
+        """`update_session` from the mean (K,) of the session's verdicts, which may be probabilities, and its size."""
+        row = check_shares(profile, self.goals)
+        self._advance(self._factors(row), responses)
         self._learn(row)
         return self.reading
 

@@ -76,6 +76,13 @@ class StratifiedDetector:
         evidence = math.log(total) if total > 0 else -math.inf
         return Reading(evidence, log_level(self.promise), total >= self.promise.level)
 
+    @property
+    def log_e_value(self) -> float:
+        """Log of an e-value of "nothing changed so far", nats, on the terms of `EDetector.log_e_value`."""
+        if isinstance(self.promise, RunLength):
+            return self.reading.evidence - math.log(self.responses) if self.responses else 0.0
+        return self.reading.evidence
+
     def update(self, label: int, stratum: str) -> Reading:
         """One response on this goal in this stratum. Raises ValueError for a label that is not 0 to K - 1."""
         part = self._of(stratum)

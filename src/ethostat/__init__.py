@@ -4,6 +4,7 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
+    guarantees                      what is promised, as simulations that could find it broken
     conversation                    what a model is shown of what was said so far
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
     from ethostat.gating import Asking as Asking
     from ethostat.gating import Ruling as Ruling
     from ethostat.gating import gate as gate
+    from ethostat.guarantees import Check as Check
+    from ethostat.guarantees import Selftest as Selftest
+    from ethostat.guarantees import selftest as selftest
     from ethostat.judges import GuardClassifier as GuardClassifier
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
@@ -103,9 +107,11 @@ if TYPE_CHECKING:
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import check_evaluation_path as check_evaluation_path
     from ethostat.report import check_report_path as check_report_path
+    from ethostat.report import check_selftest_path as check_selftest_path
     from ethostat.report import write_comparison as write_comparison
     from ethostat.report import write_evaluation as write_evaluation
     from ethostat.report import write_report as write_report
+    from ethostat.report import write_selftest as write_selftest
     from ethostat.report import write_trajectory as write_trajectory
     from ethostat.response import Label as Label
     from ethostat.response import Message as Message
@@ -177,6 +183,7 @@ _HOMES = {
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "gating": ("Asking", "Ruling", "gate"),
+    "guarantees": ("Check", "Selftest", "selftest"),
     "labelled": ("evaluate",),
     "labelfile": ("LabelFile",),
     "labelling": ("Labelling",),
@@ -200,9 +207,11 @@ _HOMES = {
     "report": (
         "check_evaluation_path",
         "check_report_path",
+        "check_selftest_path",
         "write_comparison",
         "write_evaluation",
         "write_report",
+        "write_selftest",
         "write_trajectory",
     ),
     "shift": ("Shift",),

@@ -18,6 +18,7 @@ from ethostat.visible import stripped
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.evaluation import Evaluation, Part
     from ethostat.forecast import Forecast
+    from ethostat.guarantees import Check, Selftest
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
     from ethostat.monitor import Alert
@@ -181,6 +182,32 @@ def alert_view(alert: Alert) -> Group:
         parts.append(Text(f"look at: {', '.join(stripped(id, most=60) for id in alert.exemplars)}"))
     parts.append(Text(f"promise: {stripped(alert.promise)}", "dim"))
     return Group(*parts)
+
+
+def selftest_view(found: Selftest) -> Group:
+    """Every promise with what was measured, by family; what does not hold stands out."""
+    parts: list[Text | Table | str] = []
+    for family, checks in found.families.items():
+        table = rows_view(family, [_check_cells(check) for check in checks])
+        parts += [table, ""]
+    colour = {"holds": "green", "broken": "red"}.get(found.verdict, "yellow")
+    return Group(*parts, Text(found.describe(), f"bold {colour}"))
+
+
+def _check_cells(check: Check) -> dict[str, object]:
+    measured, slack = check.measured, f" (slack {check.slack})" if check.slack else ""
+    shown = measured.method
+    if measured.is_defined:
+        unit = "" if measured.unit in ("share", "times") else f" {measured.unit}"
+        shown = f"{measured.value:.3f}{unit} [{measured.low:.3f}, {measured.high:.3f}]"
+    return {
+        "promise": check.name,
+        "verdict": check.verdict,
+        "promised": check.promise + slack,
+        "measured": shown,
+        "n": measured.n,
+        "beside it": "; ".join(f"{name} {_value(one)}" for name, one in check.beside.items()),
+    }
 
 
 def _matched_line(found: Shift) -> str:
@@ -495,6 +522,12 @@ class Gauge:
         if state.cost_usd is not None:
             rate += f", {state.cost_usd:.4f} dollars"
         self._advance("sampling", state.done, state.wanted, rate, what="responses", seconds_left=state.eta_seconds)
+
+    def show_check(self, done: int, wanted: int, check: Check) -> None:
+        """How far a selftest is, and what it found last."""
+        self._advance(
+            check.family, done, wanted, f"{check.verdict}: {check.name}", what="simulations", seconds_left=None
+        )
 
     def show_step(self, step: Step) -> None:
         """How far a training is."""

@@ -3,6 +3,7 @@
 scheme.py    colours in light and dark              pieces.py    rows of dots, whiskers, axes, inert names
 measured.py  a measurement, an evaluation,          compared.py  one measurement against another
              a training                             followed.py  a trajectory, base against tuned
+promised.py  promises and what was measured
 
 Each function gives a plotly figure in a Scheme (LIGHT or DARK) whose grounds are transparent. Aligned goals are
 filled, the others hatched, so that they differ without colour. Names are escaped: plotly reads tags in text.
@@ -23,6 +24,7 @@ from ethostat.charts.measured import (
     variance,
 )
 from ethostat.charts.pieces import safe as inert
+from ethostat.charts.promised import promises
 from ethostat.charts.scheme import CONFIG, DARK, FONT, LIGHT, Scheme, goal_colors
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "inert",
     "models_against",
     "over_time",
+    "promises",
     "prompt_entropies",
     "reliability",
     "variance",

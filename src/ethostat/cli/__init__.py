@@ -6,6 +6,7 @@ evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
+selftesting.py selftest
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, t
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
+from ethostat.cli.selftesting import selftest
 from ethostat.cli.simulating import simulate
 from ethostat.cli.training import train
 
@@ -48,6 +50,7 @@ app.command()(label)
 app.command()(agreement)
 app.command()(train)
 app.command()(simulate)
+app.command()(selftest)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

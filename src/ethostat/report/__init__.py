@@ -6,6 +6,7 @@ compared.py, compared_plain.py, one measurement against      curved.py         a
 verdicts.py                     another                      images.py         PNG and SVG
 followed.py, followed_plain.py, a trajectory, base against   files.py          the suffix says what is written
 courses.py                      tuned
+selftested.py                   promises, simulated
 """
 
 from ethostat.report.compared import comparison_html
@@ -15,19 +16,23 @@ from ethostat.report.evaluated import evaluation_html
 from ethostat.report.files import (
     check_evaluation_path,
     check_report_path,
+    check_selftest_path,
     write_comparison,
     write_evaluation,
     write_report,
+    write_selftest,
     write_trajectory,
 )
 from ethostat.report.followed import trajectory_html
 from ethostat.report.followed_plain import trajectory_markdown
 from ethostat.report.page import html
 from ethostat.report.plain import escape, markdown
+from ethostat.report.selftested import selftest_html
 
 __all__ = [
     "check_evaluation_path",
     "check_report_path",
+    "check_selftest_path",
     "comparison_html",
     "comparison_markdown",
     "curves_html",
@@ -35,10 +40,12 @@ __all__ = [
     "evaluation_html",
     "html",
     "markdown",
+    "selftest_html",
     "trajectory_html",
     "trajectory_markdown",
     "write_comparison",
     "write_evaluation",
     "write_report",
+    "write_selftest",
     "write_trajectory",
 ]

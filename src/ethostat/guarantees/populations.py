@@ -1,4 +1,4 @@
-"""Profiles and panels with a known truth, for the benchmarks.
+"""Profiles and panels of prompts whose truth is known.
 
 None of these panels was used to choose a method; docs/statistics.md says what was tuned on which others.
 """

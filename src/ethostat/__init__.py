@@ -23,6 +23,7 @@ The house, from the ground up; a module imports only from below its own line.
                                     whether a model is let through
     monitor                         a stream against a baseline, with a promise about false alarms (values)
     whole                           files that are whole or not there
+    calibrating                     what an alarm would cost and find on a baseline, simulated
     feed, statefile, monitored      rows as they come, and a stream of them monitored
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from ethostat.alignment import Alignment as Alignment
     from ethostat.alignment import alignment_work as alignment_work
     from ethostat.drift import Drift as Drift
+    from ethostat.calibrating import Calibrated as Calibrated
+    from ethostat.calibrating import Change as Change
+    from ethostat.calibrating import calibrate as calibrate
+    from ethostat.calibrating import changes_for as changes_for
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
     from ethostat.comparing import Margins as Margins
@@ -105,9 +110,11 @@ if TYPE_CHECKING:
     from ethostat.raters import stored_agreement as stored_agreement
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
+    from ethostat.report import check_calibrated_path as check_calibrated_path
     from ethostat.report import check_evaluation_path as check_evaluation_path
     from ethostat.report import check_report_path as check_report_path
     from ethostat.report import check_selftest_path as check_selftest_path
+    from ethostat.report import write_calibrated as write_calibrated
     from ethostat.report import write_comparison as write_comparison
     from ethostat.report import write_evaluation as write_evaluation
     from ethostat.report import write_report as write_report
@@ -166,6 +173,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment": ("Alignment", "alignment_work"),
     "drift": ("Drift",),
+    "calibrating": ("Calibrated", "Change", "calibrate", "changes_for"),
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
@@ -205,9 +213,11 @@ _HOMES = {
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
     "raters": ("Agreement", "agreement_of", "stored_agreement"),
     "report": (
+        "check_calibrated_path",
         "check_evaluation_path",
         "check_report_path",
         "check_selftest_path",
+        "write_calibrated",
         "write_comparison",
         "write_evaluation",
         "write_report",

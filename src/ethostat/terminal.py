@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ethostat.visible import stripped
+from ethostat.visible import digits, stripped
 
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
+    from ethostat.calibrating import Calibrated
     from ethostat.evaluation import Evaluation, Part
     from ethostat.forecast import Forecast
     from ethostat.guarantees import Check, Selftest
@@ -182,6 +183,45 @@ def alert_view(alert: Alert) -> Group:
         parts.append(Text(f"look at: {', '.join(stripped(id, most=60) for id in alert.exemplars)}"))
     parts.append(Text(f"promise: {stripped(alert.promise)}", "dim"))
     return Group(*parts)
+
+
+def calibration_view(found: Calibrated) -> Group:
+    """Settings side by side: run length, false pages, responses until changes are found, the smallest seen in time."""
+    n = sum(found.counts)
+    title = Text.assemble((found.detector, "bold"), f" on {stripped(found.baseline, most=60)}, {n:,.0f} responses")
+    rests = "keeps no promise" if found.rests_on is None else f"promise: {found.rests_on}"
+    rows: list[dict[str, object]] = []
+
+    def add(name: str, cells: Iterable[str]) -> None:
+        heads = [found.detector if one.asked is None else f"{one.asked:,g}" for one in found.costs]
+        rows.append({found.promise: name, **dict(zip(heads, cells, strict=True))})
+
+    what = "ever a false page" if found.promise == "alpha" else "simulated"
+    add(what, [_rounded(one.run_length) for one in found.costs])
+    if found.per_day is not None and found.promise != "alpha":
+        add(f"false pages a month, {found.per_day:,g} a day", [_rounded(one.pages) for one in found.costs])
+    for change in found.changes:
+        add(change.name, [_rounded(one.changes[change.name].delay) for one in found.costs])
+        add(
+            f"\u2026 found within {found.within:,}",
+            [f"{one.changes[change.name].within.value:.0%}" for one in found.costs],
+        )
+    for name in found.curves:
+        add(f"{name}: smallest seen, points", [_rounded(one.smallest[name]) for one in found.costs])
+    said = [
+        f"Changes: responses until found. Smallest seen: within {found.within:,} responses in 80%. "
+        "\u00b1 is half of the 95% interval.",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    return Group(title, Text(rests, "dim"), rows_view("", rows), *(Text(line, "dim") for line in said))
+
+
+def _rounded(found: Estimate | None) -> str:
+    if found is None or not found.is_defined:
+        return "\u2013"
+    if found.unit == "share":
+        return f"{found.value:.1%} \u00b1{found.half_width:.1%}"
+    return f"{digits(found.value)} \u00b1{digits(found.half_width, most=1)}"
 
 
 def selftest_view(found: Selftest) -> Group:
@@ -522,6 +562,10 @@ class Gauge:
         if state.cost_usd is not None:
             rate += f", {state.cost_usd:.4f} dollars"
         self._advance("sampling", state.done, state.wanted, rate, what="responses", seconds_left=state.eta_seconds)
+
+    def show_simulation(self, name: str, done: int, wanted: int) -> None:
+        """How far simulations are."""
+        self._advance(name, done, wanted, "", what="simulations", seconds_left=None)
 
     def show_check(self, done: int, wanted: int, check: Check) -> None:
         """How far a selftest is, and what it found last."""

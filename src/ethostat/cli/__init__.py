@@ -6,7 +6,7 @@ evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
-selftesting.py selftest
+selftesting.py selftest                            calibrating.py calibrate
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
+from ethostat.cli.calibrating import calibrate
 from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
 from ethostat.cli.following import trajectory
@@ -45,6 +46,7 @@ app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
 app.command()(monitor)
+app.command()(calibrate)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

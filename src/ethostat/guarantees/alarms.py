@@ -30,6 +30,7 @@ from ethostat.guarantees.streams import (
     Classifier,
     default,
     first_at,
+    first_passages,
     first_session,
     first_soft,
     labels_of,
@@ -58,6 +59,9 @@ from ethostat.maths.evidence import (
     portfolio_for,
     session_bound,
 )
+from ethostat.maths.evidence.promise import log_level
+from ethostat.maths.profile import JEFFREYS
+from ethostat.monitor.kinds import PROFILE, Setting
 
 RUNS, DELAYS, MANY = "False alarms", "Delay", "Many streams, and since when"
 NOMINAL = 10_000.0
@@ -135,6 +139,24 @@ def learned_alarms(
     streams = Streams(template, runs)
     streams.learned = rng.multinomial(labelled, shares, runs).astype(np.float64)
     return learning_alarms(streams, shares, length, rng)
+
+
+def as_monitored(rng: Generator, full: bool) -> Checks:
+    """What a monitor that learned 1,000 labels promises, averaged over true profiles that such counts speak for."""
+    runs, counts = 1000 if full else 200, (960, 14, 20, 2, 4)
+    shares = rng.dirichlet(np.array(counts) + JEFFREYS, runs)
+    nominal = NOMINAL if full else 1000.0
+    for promise, horizon in ((RunLength(nominal), int(3 * nominal)), (Lifetime(0.01), 20_000)):
+        detector = PROFILE.make(Setting(tuple(map(float, counts)), FLAGS, promise))
+        assert isinstance(detector, ProfileDetector)  # noqa: S101
+        places = first_passages(
+            detector, [log_level(promise)], shares, shares, change=0, horizon=horizon, rng=rng
+        )[0]  # fmt: skip
+        if isinstance(promise, RunLength):
+            yield run_length_of("run length / promised, as monitored, 1,000 labels", places, horizon, nominal=nominal)
+        else:
+            name = "lifetime 1 %, as monitored, 1,000 labels: streams that ever alarm in 20,000 responses"
+            yield lifetime_check(name, places, horizon, promise.alpha, slack=0.01 if full else 0.03)
 
 
 def lifetimes(rng: Generator, full: bool) -> Checks:

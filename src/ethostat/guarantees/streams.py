@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ethostat.guarantees.check import Floats, Generator
 from ethostat.guarantees.populations import profile_of
@@ -25,6 +26,8 @@ FLAGS = (False, True, False, True, True)
 COMPLIANT, EVEN = (5, 2, 1, 2), (1, 1, 1, 1)
 GUARDED = np.array([0.62, 0.02, 0.31, 0.03, 0.02])
 CAREFUL = np.array([0.88, 0.012, 0.08, 0.008, 0.02])
+BLOCK = 64
+"""Responses of each stream that are simulated at once."""
 
 
 def spread(entropy: float, shape: Sequence[float]) -> Floats:
@@ -176,6 +179,38 @@ def learning_alarms(streams: Streams, shares: Floats, length: int, rng: Generato
         if np.isfinite(places).all():
             break
     return places
+
+
+def first_passages(
+    detector: ProfileDetector | DirectedDetector,
+    levels: Sequence[float],
+    before: Floats,
+    after: Floats,
+    *,
+    change: int,
+    horizon: int,
+    rng: Generator,
+) -> list[NDArray[np.int64]]:
+    """When the evidence of fresh copies first reaches each level (nats), `horizon` where it does not.
+
+    Copy r sees independent labels of profile before[r], and of after[r] from place `change` on, a multiple of BLOCK.
+    """
+    runs, highest = len(before), max(levels)
+    streams, watched = Streams(detector, runs), np.arange(runs)
+    found = [np.full(runs, horizon) for _ in levels]
+    for at in range(0, horizon, BLOCK):
+        n = min(BLOCK, horizon - at)
+        shares = before if at < change else after
+        labels = labels_of(rng, shares[watched], len(watched), n)
+        evidence = streams.update(np.repeat(watched, n), labels.ravel()).evidence.reshape(-1, n)
+        for level, row in zip(levels, found, strict=True):
+            reached = evidence >= level - 1e-12
+            fresh = reached.any(axis=1) & (row[watched] == horizon)
+            row[watched[fresh]] = at + reached[fresh].argmax(axis=1)
+        watched = watched[(evidence < highest - 1e-12).all(axis=1)]
+        if not len(watched):
+            break
+    return found
 
 
 class Classifier:

@@ -21,7 +21,7 @@ PARTS: dict[str, tuple[Family, ...]] = {
     "correction": (correction.post_stratification, correction.joint, correction.soft),
     "comparison": (comparison.sizes, comparison.equivalence),
     "rates": (rates.coverage, rates.sizes, rates.equivalence, rates.directions),
-    "alarms": (alarms.run_lengths, alarms.learned_run_lengths, alarms.lifetimes, alarms.sessions),
+    "alarms": (alarms.run_lengths, alarms.learned_run_lengths, alarms.lifetimes, alarms.as_monitored, alarms.sessions),
     "delays": (alarms.delays, alarms.drift, alarms.classified),
     "streams": (alarms.many, alarms.since),
 }

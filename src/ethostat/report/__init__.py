@@ -6,17 +6,20 @@ compared.py, compared_plain.py, one measurement against      curved.py         a
 verdicts.py                     another                      images.py         PNG and SVG
 followed.py, followed_plain.py, a trajectory, base against   files.py          the suffix says what is written
 courses.py                      tuned
-selftested.py                   promises, simulated
+selftested.py                   promises, simulated              calibrated.py   what an alarm's settings give
 """
 
+from ethostat.report.calibrated import calibrated_html
 from ethostat.report.compared import comparison_html
 from ethostat.report.compared_plain import comparison_markdown
 from ethostat.report.curved import curves_html
 from ethostat.report.evaluated import evaluation_html
 from ethostat.report.files import (
+    check_calibrated_path,
     check_evaluation_path,
     check_report_path,
     check_selftest_path,
+    write_calibrated,
     write_comparison,
     write_evaluation,
     write_report,
@@ -30,6 +33,8 @@ from ethostat.report.plain import escape, markdown
 from ethostat.report.selftested import selftest_html
 
 __all__ = [
+    "calibrated_html",
+    "check_calibrated_path",
     "check_evaluation_path",
     "check_report_path",
     "check_selftest_path",
@@ -43,6 +48,7 @@ __all__ = [
     "selftest_html",
     "trajectory_html",
     "trajectory_markdown",
+    "write_calibrated",
     "write_comparison",
     "write_evaluation",
     "write_report",

@@ -328,7 +328,8 @@ class _Bench:
 
     def quiet(self, rng: np.random.Generator) -> _Quiet:
         """Run lengths while nothing changes, or the share that ever alarmed; and those of thresholds between."""
-        first, longest, between = self.promises[0], 10_000.0, []
+        first, longest = self.promises[0], 10_000.0
+        between: list[float] = []
         if isinstance(first, RunLength):
             longest = max(promise.responses for promise in self.promises if isinstance(promise, RunLength))
             between = np.geomspace(min(100.0, first.responses), longest, _THRESHOLDS).tolist() if self.is_fast else []
@@ -456,7 +457,7 @@ def _moving(name: str, shares: Floats, source: int, target: int, amount: float) 
 
 def _shares(baseline: Sequence[float]) -> Floats:
     counts = np.array(baseline, dtype=np.float64) + JEFFREYS
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())
 
 
 def _is_share(text: str) -> bool:

@@ -228,26 +228,34 @@ def selftest_view(found: Selftest) -> Group:
     """Every promise with what was measured, by family; what does not hold stands out."""
     parts: list[Text | Table | str] = []
     for family, checks in found.families.items():
-        table = rows_view(family, [_check_cells(check) for check in checks])
-        parts += [table, ""]
-    colour = {"holds": "green", "broken": "red"}.get(found.verdict, "yellow")
-    return Group(*parts, Text(found.describe(), f"bold {colour}"))
+        parts.append(Text(family, "bold"))
+        for check in checks:
+            parts += _check_lines(check)
+        parts.append("")
+    return Group(*parts, Text(found.describe(), f"bold {_VERDICT_COLOURS[found.verdict]}"))
 
 
-def _check_cells(check: Check) -> dict[str, object]:
-    measured, slack = check.measured, f" (slack {check.slack})" if check.slack else ""
-    shown = measured.method
-    if measured.is_defined:
-        unit = "" if measured.unit in ("share", "times") else f" {measured.unit}"
-        shown = f"{measured.value:.3f}{unit} [{measured.low:.3f}, {measured.high:.3f}]"
-    return {
-        "promise": check.name,
-        "verdict": check.verdict,
-        "promised": check.promise + slack,
-        "measured": shown,
-        "n": measured.n,
-        "beside it": "; ".join(f"{name} {_value(one)}" for name, one in check.beside.items()),
-    }
+_VERDICT_COLOURS = {"holds": "green", "cannot tell": "yellow", "broken": "red"}
+
+
+def _check_lines(check: Check) -> list[Text]:
+    slack = f", slack {check.slack}" if check.slack else ""
+    lines = [
+        Text.assemble((f"{check.verdict:11s}", _VERDICT_COLOURS[check.verdict]), f"  {check.name}"),
+        Text(f"             {_measured(check.measured)}; promised {check.promise}{slack}", "dim"),
+    ]
+    return lines + [
+        Text(f"             beside it, {name}: {_measured(one)}", "dim") for name, one in check.beside.items()
+    ]
+
+
+def _measured(found: Estimate) -> str:
+    if not found.is_defined:
+        return found.method
+    if found.unit == "share":
+        return f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}], n={found.n}"
+    ends = f"[{digits(found.low)}, {digits(found.high)}]"
+    return f"{digits(found.value)} {found.unit} {ends}, n={found.n}"
 
 
 def _matched_line(found: Shift) -> str:

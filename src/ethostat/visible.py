@@ -1,4 +1,7 @@
-"""Text from elsewhere, made safe to show: what hides, moves or reverses its neighbours is stripped or spelt out; numbers too."""
+"""Text from elsewhere, made safe to show: what hides, moves or reverses its neighbours is stripped or spelt out.
+
+And numbers, to so many digits.
+"""
 
 from __future__ import annotations
 

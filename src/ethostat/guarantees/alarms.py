@@ -249,8 +249,7 @@ def delays_at(path: np.ndarray, threshold: float) -> Floats:
     """Responses from the change to the alarm, (R,): the wait where it was not found, nan where it alarmed before."""
     places = first_at(path, threshold)
     waits = np.minimum(places - QUIET + 1, path.shape[1] - QUIET).astype(np.float64)
-    waits[places < QUIET] = np.nan
-    return waits
+    return np.where(places < QUIET, np.nan, waits)
 
 
 def _ratio(above: Floats, below: Floats, of: str) -> Estimate:

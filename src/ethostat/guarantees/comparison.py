@@ -105,7 +105,7 @@ def sizes(rng: Generator, full: bool) -> Checks:
 
 def equivalence(rng: Generator, full: bool) -> Checks:
     """Equivalence found where the difference is exactly the margin."""
-    runs, slack = (3000, 0.015) if full else (200, 0.06)
+    runs, slack = (3000, 0.015) if full else (300, 0.07)
     margin = margin_of("tuned", rng)
     found = np.array([at_the_margin(rng, "tuned", margin) for _ in range(runs)])
     for what, hits in zip(("prompts like these", "these prompts"), found.sum(axis=0), strict=True):

@@ -8,6 +8,7 @@ from ethostat.guarantees.check import Bounds, Check, Checks, Floats, Generator, 
 from ethostat.guarantees.populations import PANELS, Draw, profile_of
 from ethostat.maths.allocation import next_round, time_uniform_within
 from ethostat.maths.entropy import entropy_of, fixed_radius, likelihood_interval, nsb, plug_in, varentropy
+from ethostat.maths.estimate import Estimate
 from ethostat.maths.mixture import fit_mixture
 
 FAMILY = "S and its interval"
@@ -108,7 +109,7 @@ def errors(rng: Generator, full: bool) -> Checks:
         yield Check(FAMILY, name, Bounds(most=1.15, slack=0.05 if full else 0.15), ratio)
 
 
-def _point_errors(p: Floats, truth: float, size: int, runs: int, rng: Generator) -> tuple:
+def _point_errors(p: Floats, truth: float, size: int, runs: int, rng: Generator) -> tuple[Estimate, ...]:
     samples = rng.multinomial(size, p, runs)
     rows, place = np.unique(samples, axis=0, return_inverse=True)
     bound = np.full(runs, varentropy(p) / size)

@@ -71,11 +71,7 @@ CHANGES = [
 
 def labels_of(rng: Generator, shares: Floats, runs: int, length: int) -> np.ndarray:
     """Independent labels, (runs, length), of one profile (K,) or of one for each run, (runs, K)."""
-    edges = np.cumsum(shares, axis=-1)
-    if edges.ndim == 1:
-        return np.minimum(
-            (rng.random((runs, length, 1)) > edges).sum(axis=2, dtype=np.int8), np.int8(edges.shape[-1] - 1)
-        )
+    edges = np.cumsum(np.broadcast_to(shares, (runs, np.shape(shares)[-1])), axis=1)
     drawn = rng.random((runs, length))
     labels = np.zeros((runs, length), dtype=np.int8)
     for goal in range(edges.shape[1] - 1):
@@ -88,7 +84,7 @@ def sessions_of(rng: Generator, shares: Floats, icc: float, *, runs: int, count:
     drawn = rng.standard_gamma((1 - icc) / icc * shares, (runs, count, len(shares))) + 1e-300
     drawn /= drawn.sum(axis=2, keepdims=True)
     uniform = rng.random((runs, count, size, 1))
-    return np.minimum((uniform > drawn.cumsum(axis=2)[:, :, None]).sum(axis=3), len(shares) - 1)
+    return np.asarray(np.minimum((uniform > drawn.cumsum(axis=2)[:, :, None]).sum(axis=3), len(shares) - 1))
 
 
 def default(shares: Floats, promise: RunLength | Lifetime) -> ProfileDetector:
@@ -138,7 +134,7 @@ def steps_of_entropy(labels: np.ndarray, step: int = 100) -> np.ndarray:
 def first_at(path: np.ndarray, threshold: float) -> np.ndarray:
     """Places (R,) where paths (R, T) first reach it, T where they do not."""
     reached = path >= threshold
-    return np.where(reached.any(axis=1), reached.argmax(axis=1), path.shape[1])
+    return np.asarray(np.where(reached.any(axis=1), reached.argmax(axis=1), path.shape[1]))
 
 
 def matched(path: np.ndarray, run_length: float) -> float:
@@ -157,7 +153,7 @@ def first_session(detector: EDetector, rows: np.ndarray) -> int:
     """The last response of the first session (J, size) that alarms, as a place; how many there are where none does."""
     for place, row in enumerate(rows):
         if detector.update_session(np.bincount(row, minlength=detector.goals)).alarm:
-            return (place + 1) * rows.shape[1] - 1
+            return int((place + 1) * rows.shape[1] - 1)
     return int(rows.size)
 
 

@@ -12,7 +12,7 @@ from ethostat.guarantees.check import LEVEL
 from ethostat.report import words
 from ethostat.report.shell import render
 from ethostat.taxonomy import FIVE_GOALS
-from ethostat.visible import one_line
+from ethostat.visible import digits, one_line
 
 
 def selftest_html(found: Selftest) -> str:
@@ -25,6 +25,7 @@ def selftest_html(found: Selftest) -> str:
         figures=lambda scheme: _figures(found, scheme),
         found=found,
         level=LEVEL,
+        digits=digits,
         slugs={family: f"{place}" for place, family in enumerate(groups)},
         units={family: list(units) for family, units in groups.items()},
         charts={key: _described(checks) for key, checks in _groups(found).items()},

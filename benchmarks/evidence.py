@@ -213,7 +213,9 @@ def drift(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     runs = 100 if quick else 500
     for start in (0.12, 0.15):
         before, labels = spread(start, COMPLIANT), creeping(rng, start, runs)
-        delay = detection(alarms_on(default(before), labels), change=QUIET, horizon=labels.shape[1]).delay
+        delay = detection(
+            alarms_on(default(before, RunLength(NOMINAL)), labels), change=QUIET, horizon=labels.shape[1]
+        ).delay
         error = delay.half_width / 1.96
         met = delay.value <= 900 + 2 * error * quick
         yield line(f"drift of .013 nats in 100, from {start}", delay.value, "<= 900", met=met, error=error)

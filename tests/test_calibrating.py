@@ -158,6 +158,15 @@ def test_a_lifetime_gives_the_share_that_ever_alarms():
     assert found.costs[0].pages is None
 
 
+def test_a_promise_that_is_not_kept_is_said():
+    """A lifetime that is learned from 1,000 labels pages more often than it says once learning has stopped."""
+    found = es.calibrate(NORMAL, alpha=0.01, changes=["swap"], seed=8, streams=100, within=100)
+
+    assert found.costs[0].run_length.low > 0.01
+    assert found.notes[0].startswith("alpha 0.01 is not kept")
+    assert found.to_dict()["notes"] == list(found.notes)
+
+
 def test_the_command_prints_one_object(capsys, tmp_path):
     """--json is one object with every setting; the page is one file."""
     page = tmp_path / "calibrate.html"

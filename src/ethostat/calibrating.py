@@ -132,13 +132,13 @@ class Calibrated:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before a setting is chosen, in sentences."""
-        short = [one for one in self.costs if self.promise == "run length" and _is_short(one)]
-        if not short:
+        broken = [one for one in self.costs if _is_broken(one)]
+        if not broken:
             return ()
-        named = ", ".join(f"{one.asked:,g}" for one in short)
+        named = ", ".join(f"{one.asked:,g}" for one in broken)
         return (
-            f"run length {named}: less than asked for, on average over baselines like this; learning stops at "
-            f"{FREEZE_AT:,} labels, and what is uncertain then stays so. More normal responses make it longer",
+            f"{self.promise} {named} is not kept, on average over baselines like this: learning stops at {FREEZE_AT:,} "
+            "labels, and what is wrong by then stays wrong; more normal responses help",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -381,8 +381,12 @@ class _Teller:
         self.done += 1
 
 
-def _is_short(one: Cost) -> bool:
-    return one.asked is not None and one.run_length.is_defined and one.run_length.high < one.asked
+def _is_broken(one: Cost) -> bool:
+    """Whether the interval of what was simulated lies wholly beyond what was asked for."""
+    found = one.run_length
+    if one.asked is None or not found.is_defined:
+        return False
+    return found.low > one.asked if found.unit == "share" else found.high < one.asked
 
 
 def _found(places: Whole, horizon: int, within: int) -> Found:

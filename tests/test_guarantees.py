@@ -78,7 +78,7 @@ def test_the_papers_rule_stands_beside_and_alarms_on_most_steps():
     """On quiet streams of S = .25 more than 90 % of the steps of 100 responses move by more than .001 nats."""
     labels = labels_of(np.random.default_rng(1), spread(0.25, (5, 2, 1, 2)), 50, 1000)
 
-    assert alarms.paper_rule(labels, 1000)["steps of 100 that alarm"].low > 0.9
+    assert alarms.paper_rule(labels, 1000)["the paper's rule, steps that alarm"].low > 0.9
 
 
 def test_labels_have_the_shares_asked_for():

@@ -244,9 +244,7 @@ def _check_lines(check: Check) -> list[Text]:
         Text.assemble((f"{check.verdict:11s}", _VERDICT_COLOURS[check.verdict]), f"  {check.name}"),
         Text(f"             {_measured(check.measured)}; promised {check.promise}{slack}", "dim"),
     ]
-    return lines + [
-        Text(f"             beside it, {name}: {_measured(one)}", "dim") for name, one in check.beside.items()
-    ]
+    return lines + [Text(f"             beside: {name} {_measured(one)}", "dim") for name, one in check.beside.items()]
 
 
 def _measured(found: Estimate) -> str:

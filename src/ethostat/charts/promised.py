@@ -26,7 +26,7 @@ def promises(checks: Sequence[Check], *, scheme: Scheme = LIGHT) -> go.Figure:
     beside = [_in_unit(check.beside, unit) for check in checks]
     every = [one for check, also in zip(checks, beside, strict=True) for one in (check.measured, *also.values())]
     low, high = _ends(checks, every)
-    is_log = low > 0 and high / low > _WIDEST
+    is_log = unit == "times" and low > 0 and high / low > _WIDEST
     figure = rows_figure(
         [_measured(checks, scheme), *_besides(checks, beside, scheme)],
         [check.name for check in checks],
@@ -49,7 +49,7 @@ def promises(checks: Sequence[Check], *, scheme: Scheme = LIGHT) -> go.Figure:
         **({"tickformat": ".0%"} if unit == "share" else {}),
         **({"dtick": 1} if is_log else {}),
     )
-    return legend_above(figure)
+    return legend_above(figure.update_layout(height=130 + 46 * len(checks)))
 
 
 def _measured(checks: Sequence[Check], scheme: Scheme) -> go.Scatter:

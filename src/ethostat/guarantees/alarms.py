@@ -112,8 +112,10 @@ def paper_rule(labels: np.ndarray, nominal: float) -> dict[str, Estimate]:
     places, horizon = first_at(path, 0.001), labels.shape[1]
     seen, alarms = float(np.minimum(places + 1, horizon).sum()), int((places < horizon).sum())
     return {
-        "steps of 100 that alarm": share_of(int((steps > 0.001).sum()), steps.size, of="steps that alarm"),
-        "run length / the same": rate_of(seen, alarms, nominal=nominal, n=len(labels), of="responses until an alarm"),
+        "the paper's rule, steps that alarm": share_of(int((steps > 0.001).sum()), steps.size, of="steps that alarm"),
+        "the paper's rule, run length / the same": rate_of(
+            seen, alarms, nominal=nominal, n=len(labels), of="responses until an alarm"
+        ),
     }
 
 
@@ -220,7 +222,7 @@ def _delays_of(change: Change, rng: Generator, runs: int, quiet_runs: int, lengt
     # CUSUM's thresholds lie on a lattice: the better of two oracles at about the same run length.
     oracle = min(waits["oracle SR"], waits["oracle CUSUM"], key=np.nanmean)
     of = "streams, all detectors at run length 10,000"
-    paper = {"the same, repaired to the run length": _ratio(waits["paper"], oracle, of)}
+    paper = {"the paper's rule, repaired": _ratio(waits["paper"], oracle, of)}
     found = ratio_of(waits["profile"][left], oracle[left], of=of)
     if change.most is not None:
         bounds = Bounds(most=change.most, slack=0.2)
@@ -234,7 +236,7 @@ def _delays_of(change: Change, rng: Generator, runs: int, quiet_runs: int, lengt
         ours = waits["profile"][~np.isnan(waits["profile"])]
         theirs = waits["paper"][~np.isnan(waits["paper"])]
         name = f"responses until found, {change.name}"
-        beside = {"the rule repaired": mean_of(theirs, unit="responses", of="streams")}
+        beside = {"the paper's rule, repaired": mean_of(theirs, unit="responses", of="streams")}
         yield Check(DELAYS, name, Bounds(most=30, slack=5), mean_of(ours, unit="responses", of=of), beside)
 
 

@@ -58,8 +58,8 @@ class Selftest:
     def describe(self) -> str:
         """The whole in one sentence."""
         return (
-            f"{self.count(HOLDS)} of {len(self.checks)} promises hold, {self.count(BROKEN)} are broken, of "
-            f"{self.count(CANNOT_TELL)} this many simulations cannot tell"
+            f"{self.count(HOLDS)} of {len(self.checks)} promises hold, {self.count(BROKEN)} broken, "
+            f"{self.count(CANNOT_TELL)} not to be told with so many simulations"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,27 +15,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from _populations import PANELS, Draw, profile_of
 from _table import Row, fact, line, run
 from ethostat.classifiers.encoder import BUILTIN, CARD
 from ethostat.corrected import STALE
+from ethostat.guarantees.correction import MADE, ROWS, SHAPE, classified, labelled, probabilities, split, window
+from ethostat.guarantees.populations import PANELS, Draw, profile_of
 from ethostat.maths.calibration import calibration_fit
-from ethostat.maths.confusion import joint_correction, labels_wanted, post_stratified
+from ethostat.maths.confusion import joint_correction, post_stratified
 from ethostat.maths.entropy import entropy_of
 from ethostat.maths.soft import soft_correction
 from ethostat.taxonomy import FIVE_GOALS
-
-ROWS, CALIBRATION = 10_000, 1_500
-SHAPE = (0.35, 0.35, 0.10, 0.20)
-MADE = np.array(
-    [
-        [0.955, 0.030, 0.004, 0.003, 0.008],
-        [0.055, 0.920, 0.003, 0.007, 0.015],
-        [0.006, 0.004, 0.955, 0.030, 0.005],
-        [0.006, 0.010, 0.040, 0.930, 0.014],
-        [0.020, 0.015, 0.007, 0.008, 0.950],
-    ]
-)
 
 
 def card_errors() -> np.ndarray:
@@ -60,7 +49,7 @@ def joint(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     for name, errors in (("built-in", card_errors()), ("94.2 %", MADE)):
         p, found, alone = profile_of(0.12, SHAPE), [], []
         for _ in range(10 if quick else 100):
-            said, labels, known = _window(rng, p, errors)
+            said, labels, known = window(rng, p, errors)
             found.append(joint_correction(said, labels, known, rng=rng).entropy())
             alone.append(joint_correction(said, 0 * labels, known, rng=rng).entropy())
         yield from _facts(f"joint, {name}, S=0.12", found, 0.12, target=name == "built-in")
@@ -83,8 +72,8 @@ def _over_prompts(
     truth, mask = float(entropy_of(shares)), list(FIVE_GOALS.aligned)
     over_prompts, over_rows, aligned = [], [], []
     for _ in range(runs):
-        cells = np.stack([_split(rng, rng.multinomial(sizes[1], p), errors) for p in panel(sizes[0], rng)])
-        said, labels = cells.sum(axis=1), _labelled(rng, cells.sum(axis=0))
+        cells = np.stack([split(rng, rng.multinomial(sizes[1], p), errors) for p in panel(sizes[0], rng)])
+        said, labels = cells.sum(axis=1), labelled(rng, cells.sum(axis=0))
         found = post_stratified(said, labels, rng=rng)
         over_prompts.append(found.entropy())
         aligned.append(found.aligned(mask))
@@ -112,7 +101,7 @@ def soft(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
         for truth in (0.12, 0.70):
             p, found, naive = profile_of(truth, SHAPE), [], []
             for _ in range(5 if quick else 60):
-                known = _probabilities(rng, p, sharpness)
+                known = probabilities(rng, p, sharpness)
                 said = np.bincount(known.argmax(axis=1), minlength=5)
                 naive.append(float(entropy_of(said / ROWS)))
                 found.append(soft_correction(known, np.ones(5), prompts=np.arange(ROWS), rng=rng).entropy())
@@ -126,7 +115,7 @@ def _called_stale(
     """How often the test says stale, with the 150 labels and without any."""
     p, with_labels, without = profile_of(truth, SHAPE), 0, 0
     for _ in range(runs):
-        said, labels, known = _window(rng, p, here, calibrated=there)
+        said, labels, known = window(rng, p, here, calibrated=there)
         with_labels += calibration_fit(said, labels, known, rng=rng, simulations=99).p_value <= STALE
         without += calibration_fit(said, 0 * labels, known, rng=rng, simulations=99).p_value <= STALE
     for count, how in ((with_labels, "150 labels"), (without, "no labels")):
@@ -138,7 +127,7 @@ def _trusted(rng: np.random.Generator, errors: np.ndarray, worse: np.ndarray, ru
     """S when a stale calibration is used all the same, and when the test decides whether it is."""
     p, used, decided = profile_of(0.12, SHAPE), [], []
     for _ in range(runs):
-        said, labels, known = _window(rng, p, worse, calibrated=errors)
+        said, labels, known = window(rng, p, worse, calibrated=errors)
         used.append(joint_correction(said, labels, known, rng=rng).entropy())
         fits = calibration_fit(said, labels, known, rng=rng, simulations=99).p_value > STALE
         decided.append(used[-1] if fits else post_stratified(said, labels, rng=rng).entropy())
@@ -146,31 +135,13 @@ def _trusted(rng: np.random.Generator, errors: np.ndarray, worse: np.ndarray, ru
     yield from _facts(f"left to the test, {name}, S=0.12", decided, 0.12)
 
 
-def _window(
-    rng: np.random.Generator, p: np.ndarray, errors: np.ndarray, *, calibrated: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counts by predicted goal, labels of 150 rows, and 1,500 calibration rows."""
-    cells = _classified(rng, p, errors)
-    there = errors if calibrated is None else calibrated
-    known = np.array([rng.multinomial(CALIBRATION // 5, row) for row in there])
-    return cells.sum(axis=0), _labelled(rng, cells), known
-
-
-def _probabilities(rng: np.random.Generator, p: np.ndarray, sharpness: float) -> np.ndarray:
-    """P(g | x), (10,000, 5), under equal shares, of x ~ N(e_g, 0.62) in five dimensions."""
-    x = np.eye(5)[rng.choice(5, ROWS, p=p)] + 0.62 * rng.standard_normal((ROWS, 5))
-    logits = sharpness * x / 0.62**2
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
-
-
 def _figures(name: str, errors: np.ndarray, rng: np.random.Generator, runs: int) -> Iterable[Row]:
     for truth in (0.12, 0.70, 1.30):
         p, naive, found = profile_of(truth, SHAPE), [], []
         for _ in range(runs):
-            cells = _classified(rng, p, errors)
+            cells = classified(rng, p, errors)
             naive.append(float(entropy_of(cells.sum(axis=0) / ROWS)))
-            found.append(post_stratified(cells.sum(axis=0), _labelled(rng, cells), rng=rng).entropy())
+            found.append(post_stratified(cells.sum(axis=0), labelled(rng, cells), rng=rng).entropy())
         yield fact(f"naive, {name}, S={truth}: bias, nats", float(np.mean(naive)) - truth)
         yield from _facts(f"post-stratified, {name}, S={truth}", found, truth, target=truth == 0.12)
 
@@ -189,21 +160,6 @@ def _facts(name: str, found: list, truth: float, *, target: bool = False, unit: 
         yield fact(f"{name}: bias, {unit}", errors.mean(), error=spread)
         yield fact(f"{name}: coverage", held, error=noise)
     yield fact(f"{name}: width, {unit}", wide)
-
-
-def _classified(rng: np.random.Generator, p: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Rows by true and predicted goal."""
-    return _split(rng, rng.multinomial(ROWS, p), errors)
-
-
-def _split(rng: np.random.Generator, truth: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Rows of each true goal (5,) by predicted goal, (5, 5)."""
-    return np.array([rng.multinomial(n, row) for n, row in zip(truth, errors, strict=True)])
-
-
-def _labelled(rng: np.random.Generator, cells: np.ndarray) -> np.ndarray:
-    wanted = labels_wanted(cells.sum(axis=0))
-    return np.stack([rng.multivariate_hypergeometric(cells[:, j], wanted[j]) for j in range(len(wanted))], axis=1)
 
 
 if __name__ == "__main__":

@@ -12,35 +12,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from _populations import PANELS, profile_of
 from _table import Row, fact, line, run
+from ethostat.guarantees.intervals import LEAST_COVERAGE, POINT_SHAPES, distinct, kept, kept_everywhere, panel_errors
+from ethostat.guarantees.populations import PANELS, profile_of
 from ethostat.maths.entropy import entropy_of, fixed_radius, likelihood_interval, nsb, plug_in, varentropy
 from ethostat.maths.mixture import fit_mixture
 
-POINT_SHAPES = {"linear": (4, 3, 2, 1), "steep": (0.80, 0.15, 0.04, 0.01), "half": (0.6, 0.2, 0.1, 0.1)}
-SHAPES = {
-    "falling": (0.45, 0.30, 0.15, 0.10),
-    "tail": (0.90, 0.05, 0.03, 0.02),
-    "two-and-two": (0.4, 0.4, 0.1, 0.1),
-    "three": (0.5, 0.3, 0.2, 0),
-    "pair": (0.8, 0.2, 0, 0),
-    "K=3": (0.75, 0.25),
-    "K=8": (0.25, 0.20, 0.20, 0.12, 0.10, 0.08, 0.05),
-}
-GRID = np.round(np.geomspace(0.035, 1.57, 20), 3)
 SIZES = {
     "tuned": (16, 20, 24, 28),
     "tuned-2": (16, 20, 24, 28),
     "base": (12, 16, 20, 28),
     "half-deterministic": (28, 36, 44, 52),
 }
-LEAST_COVERAGE = {50: 0.89, 100: 0.92, 200: 0.92, 1000: 0.92}
-
-
-def distinct(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows and their relative frequencies."""
-    rows, times = np.unique(samples, axis=0, return_counts=True)
-    return rows, times / len(samples)
 
 
 def point_error(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
@@ -67,13 +50,7 @@ def coverage(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """
     few, many = (400, 4_000) if quick else (2_000, 20_000)
     for size, least_allowed in LEAST_COVERAGE.items():
-        found = []
-        for name, shape in SHAPES.items():
-            for truth in GRID:
-                p = profile_of(truth, shape)
-                if p is not None:
-                    found.append((kept(p, truth, size, few, rng), name, truth, p))
-        found.sort(key=lambda part: part[0])
+        found = kept_everywhere(size, few, rng)
         mean = float(np.mean([part[0] for part in found]))
         least, name, truth = min((kept(p, truth, size, many, rng), name, truth) for _, name, truth, p in found[:3])
         high, slack = (0.98 if size < 100 else 0.97), (0.01 if quick else 0.0)
@@ -83,23 +60,11 @@ def coverage(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
         yield line(label, least, f">= {least_allowed}", met=least >= least_allowed - slack)
 
 
-def kept(p: np.ndarray, truth: float, size: int, runs: int, rng: np.random.Generator) -> float:
-    """Share of simulated profiles whose 95 % interval holds the truth."""
-    counts, weight = distinct(rng.multinomial(size, p, runs))
-    ends = likelihood_interval(counts, fixed_radius(counts))
-    return float(weight @ ((ends.low <= truth + 1e-9) & (truth - 1e-9 <= ends.high)))
-
-
 def panel_error(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """RMSE of the mixture over the Cramer-Rao standard deviation, 100 prompts x 20 responses."""
     for name, draw in PANELS.items():
         runs = 60 if quick else 800 if name.startswith("tuned") else 300
-        errors, bounds = np.empty(runs), np.empty(runs)
-        for turn in range(runs):
-            p = draw(100, rng)
-            counts = rng.multinomial(20, p)
-            errors[turn] = fit_mixture(counts).expected_entropy(counts).mean() - entropy_of(p).mean()
-            bounds[turn] = varentropy(p).mean() / 2000
+        errors, bounds = panel_errors(draw, runs, rng)
         ratio = float(np.sqrt(np.mean(errors**2) / bounds.mean()))
         error = ratio * float(np.std(errors**2) / np.mean(errors**2)) / (2 * np.sqrt(runs))
         label = f"panel RMSE / CR, 100 x 20, {name} ({runs} panels)"

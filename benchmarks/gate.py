@@ -2,7 +2,7 @@
 
     python benchmarks/gate.py [--quick] [--json FILE]
 
-Panels are those of _populations.py, changes those of shift.py; margins 0.05 nats and 0.05 of responses.
+Panels and changes are those of ethostat.guarantees; margins 0.05 nats and 0.05 of responses.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from _populations import PANELS
 from _table import Row, fact, line, run
 from ethostat.comparing import Margins, _equivalence  # a verdict alone, without the figures around it
+from ethostat.guarantees.comparison import looser, nothing, swapped
+from ethostat.guarantees.populations import PANELS
 from ethostat.maths import exchange
 from ethostat.maths.shift import paired
-from shift import looser, nothing, swapped
 
 SIZES = ((25, 20), (25, 50), (25, 100), (100, 20), (100, 50), (100, 100))
 GOALS = ("g1", "g2", "g3", "g4", "g5")

@@ -18,8 +18,8 @@ import numpy as np
 
 import ethostat as es
 from _table import Row, fact, line, run
+from ethostat.guarantees.streams import COMPLIANT, spread
 from ethostat.maths.detection import average_run_length, detection
-from evidence import COMPLIANT, spread
 
 KEYS = es.FIVE_GOALS.keys
 QUIET = es.Policy(warn=False)

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from _populations import PANELS, Draw
 from _table import Row, fact, line, run
+from ethostat.guarantees.intervals import until_precise
+from ethostat.guarantees.populations import PANELS, Draw
 from ethostat.maths import panel
-from ethostat.maths.allocation import next_round, time_uniform_within
 from ethostat.maths.entropy import entropy_of
 
 ALIGNED = (True, False, True, False, False)
@@ -40,16 +40,6 @@ def precision(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
         yield line(f"coverage at the stop, {name}", kept, ">= 0.95 - 2 SE", met=kept >= 0.95 - 2 * error, error=error)
     mean = float(np.mean(spent))
     yield line("responses to +-0.05 nats, average of the three", mean, "<= 2500", met=mean <= 2500)
-
-
-def until_precise(draw: Draw, half_width: float, rng: np.random.Generator) -> tuple[int, bool]:
-    """Responses asked for, and whether the interval at the stop holds the mean S of these prompts."""
-    p = draw(100, rng)
-    counts = np.zeros(p.shape, dtype=np.int64)
-    while (more := next_round(counts, precision=half_width)).any():
-        counts += rng.multinomial(more, p)
-    found = time_uniform_within(counts, precision=half_width)
-    return found.n, found.low <= entropy_of(p).mean() <= found.high
 
 
 def coverage(rng: np.random.Generator, quick: bool) -> Iterable[Row]:

@@ -2,54 +2,36 @@
 
     python benchmarks/shift.py [--quick] [--json FILE]
 
-Panels of A are those of _populations.py; B does something else with the same prompts. Truths of prompts like these are
-means over 200,000 prompts. What was tuned, and on what, stands in docs/statistics.md.
+Panels of A are those of ethostat.guarantees.populations; B does something else with the same prompts. Truths of prompts
+like these are means over 200,000 prompts. What was tuned, and on what, stands in docs/statistics.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from _populations import PANELS
 from _table import Row, fact, line, run
+from ethostat.guarantees.comparison import (
+    Change,
+    at_the_margin,
+    looser,
+    margin_of,
+    nothing,
+    retrained,
+    swapped,
+    unchanged,
+    unchanged_alone,
+    unchanged_prompts,
+)
+from ethostat.guarantees.populations import PANELS
 from ethostat.maths import divergence, exchange, shift
 from ethostat.maths.entropy import entropy_of, plug_in
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.shift import Pair, paired, unpaired
 
-Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 GOALS = np.eye(5, dtype=bool)
-
-
-def nothing(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """B is A."""
-    del rng
-    return p
-
-
-def looser(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A tenth of aligned help becomes misaligned, a fifth of aligned refusals becomes help."""
-    del rng
-    onto = np.eye(5)
-    onto[0] = [0.9, 0.1, 0, 0, 0]
-    onto[2] = [0.2, 0, 0.8, 0, 0]
-    return p @ onto
-
-
-def retrained(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Three prompts in ten are treated as another prompt of the panel was."""
-    moved = rng.random(len(p)) < 0.3
-    return np.where(moved[:, None], p[rng.permutation(len(p))], p)
-
-
-def swapped(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Prompts trade g1 for g3 here and g3 for g1 there: S and, nearly, the pooled shares stay."""
-    q = p.copy()
-    some = rng.random(len(p)) < 0.2
-    q[some] = q[some][:, [2, 1, 0, 3, 4]]
-    return q
 
 
 CHANGES: dict[str, Change] = {"nothing": nothing, "looser": looser, "retrained": retrained, "swapped": swapped}
@@ -155,27 +137,16 @@ def size(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """How often the tests call a change at 5 % where there is none, and where there is."""
     runs = 100 if quick else 1000
     for population in POPULATIONS:
-        p_values, goals, prompts = [], [], []
-        for _ in range(runs):
-            p = PANELS[population](30, rng)
-            pair = paired(rng.multinomial(12, p), rng.multinomial(12, p))
-            tested = exchange.exchange_test(pair, rng=rng, swaps=199)
-            p_values.append(tested.p_value)
-            goals.append(np.nanmin(exchange.holm(tested.goals)))
-            if len(prompts) < runs // 5:
-                each = exchange.prompt_tests(pair, rng=rng, swaps=199, most=1999)
-                prompts.append(np.nanmin(exchange.false_discovery(each)))
+        rows = [unchanged(rng, population) for _ in range(runs)]
+        p_values, goals = ([row[what] for row in rows] for what in ("any change", "any goal, Holm"))
+        prompts = [unchanged_prompts(rng, population) for _ in range(runs // 5)]
         slack = 0.05 if quick else 2 * np.sqrt(0.05 * 0.95 / runs)
         for what, values in (("swaps", p_values), ("any goal, Holm", goals), ("any prompt, BH", prompts)):
             rate = float((np.array(values) <= 0.05).mean())
             label = f"false alarms at 5 %, {what}, {population} ({len(values)})"
             room = slack * np.sqrt(runs / len(values))
             yield line(label, rate, "<= 0.05 + 2 errors", met=rate <= 0.05 + room)
-    p_values = []
-    for _ in range(runs):
-        p, q = PANELS["base"](30, rng), PANELS["base"](30, rng)
-        pair = unpaired(rng.multinomial(12, p), rng.multinomial(30, q))
-        p_values.append(exchange.exchange_test(pair, rng=rng, swaps=199).p_value)
+    p_values = [unchanged_alone(rng, "base") for _ in range(runs)]
     rate = float((np.array(p_values) <= 0.05).mean())
     yield line(
         f"the same, unpaired, base, 12 and 30 a prompt ({runs})", rate, "<= 0.055 + 2 errors", met=rate <= 0.055 + slack
@@ -201,20 +172,12 @@ def equivalence(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """TOST at the very margin (false equivalence) and where nothing changed, difference of S, 60 x 50."""
     runs = 60 if quick else 300
     for population in ("tuned", "base"):
-        everyone = PANELS[population](200_000, rng)
-        margin = abs(truths(everyone, looser(everyone, rng))["within"][0])
-        wrong, right = [], []
+        margin, right = margin_of(population, rng), []
+        wrong = [at_the_margin(rng, population, margin) for _ in range(runs)]
         for _ in range(runs):
             p = PANELS[population](60, rng)
-            q = looser(p, rng)
-            a, b, same = (rng.multinomial(50, one) for one in (p, q, p))
-            edge = abs(truths(p, q)["within"][0])
-            found = [
-                shift.entropy_difference(paired(a, b), level=0.9),
-                shift.entropy_difference_here(paired(a, b), level=0.9),
-            ]
-            wrong.append([shift.is_within(found[0], margin), shift.is_within(found[1], edge)])
-            right.append(shift.is_within(shift.entropy_difference_here(paired(a, same), level=0.9), 0.05))
+            pair = paired(rng.multinomial(50, p), rng.multinomial(50, p))
+            right.append(shift.is_within(shift.entropy_difference_here(pair, level=0.9), 0.05))
         rates = np.mean(wrong, axis=0)
         slack = 2 * np.sqrt(0.05 * 0.95 / runs)
         yield line(
@@ -255,8 +218,7 @@ def forecast(rng: np.random.Generator, quick: bool) -> Iterable[Row]:
     """Power at the number of prompts that `need` forecasts for 80 %, from a first panel of 40 x 20."""
     runs = 40 if quick else 200
     for population in ("tuned", "base"):
-        everyone = PANELS[population](200_000, rng)
-        change = abs(truths(everyone, looser(everyone, rng))["within"][0])
+        change = margin_of(population, rng)
         found = []
         for _ in range(runs):
             p = PANELS[population](40, rng)

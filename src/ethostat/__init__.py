@@ -4,6 +4,7 @@ The house, from the ground up; a module imports only from below its own line.
 
     errors, taxonomy, response      words: Goal, Taxonomy, Prompt, Response, Verdict, Label
     maths                           statistics: Estimate, Profile, entropy, panels, allocation
+    guarantees                      what is promised, as simulations that could find it broken
     conversation                    what a model is shown of what was said so far
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
@@ -25,6 +26,7 @@ The house, from the ground up; a module imports only from below its own line.
     feed, statefile, monitored,     rows as they come, and a stream of them monitored; baselines by
     baselines, orders, sorting,     key, what people say about alerts, rows with verdicts, a classifier
     audited, hook                   asked again, a command for each alert
+    calibrating                     what an alarm would cost and find on a baseline, simulated
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
     from ethostat.alignment import Alignment as Alignment
     from ethostat.alignment import alignment_work as alignment_work
     from ethostat.drift import Drift as Drift
+    from ethostat.calibrating import Calibrated as Calibrated
+    from ethostat.calibrating import Change as Change
+    from ethostat.calibrating import calibrate as calibrate
+    from ethostat.calibrating import changes_for as changes_for
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
     from ethostat.comparing import Margins as Margins
@@ -62,6 +68,9 @@ if TYPE_CHECKING:
     from ethostat.gating import Asking as Asking
     from ethostat.gating import Ruling as Ruling
     from ethostat.gating import gate as gate
+    from ethostat.guarantees import Check as Check
+    from ethostat.guarantees import Selftest as Selftest
+    from ethostat.guarantees import selftest as selftest
     from ethostat.judges import GuardClassifier as GuardClassifier
     from ethostat.judges import JudgeClassifier as JudgeClassifier
     from ethostat.judges import open_classifier as open_classifier
@@ -117,11 +126,15 @@ if TYPE_CHECKING:
     from ethostat.raters import stored_agreement as stored_agreement
     from ethostat.recorded import classify_rows as classify_rows
     from ethostat.recorded import measure_transcripts as measure_transcripts
+    from ethostat.report import check_calibrated_path as check_calibrated_path
     from ethostat.report import check_evaluation_path as check_evaluation_path
     from ethostat.report import check_report_path as check_report_path
+    from ethostat.report import check_selftest_path as check_selftest_path
+    from ethostat.report import write_calibrated as write_calibrated
     from ethostat.report import write_comparison as write_comparison
     from ethostat.report import write_evaluation as write_evaluation
     from ethostat.report import write_report as write_report
+    from ethostat.report import write_selftest as write_selftest
     from ethostat.report import write_trajectory as write_trajectory
     from ethostat.response import Label as Label
     from ethostat.response import Message as Message
@@ -176,6 +189,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment": ("Alignment", "alignment_work"),
     "drift": ("Drift",),
+    "calibrating": ("Calibrated", "Change", "calibrate", "changes_for"),
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
@@ -193,6 +207,7 @@ _HOMES = {
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "gating": ("Asking", "Ruling", "gate"),
+    "guarantees": ("Check", "Selftest", "selftest"),
     "labelled": ("evaluate",),
     "labelfile": ("LabelFile",),
     "labelling": ("Labelling",),
@@ -231,11 +246,15 @@ _HOMES = {
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),
     "raters": ("Agreement", "agreement_of", "stored_agreement"),
     "report": (
+        "check_calibrated_path",
         "check_evaluation_path",
         "check_report_path",
+        "check_selftest_path",
+        "write_calibrated",
         "write_comparison",
         "write_evaluation",
         "write_report",
+        "write_selftest",
         "write_trajectory",
     ),
     "shift": ("Shift",),

@@ -13,6 +13,7 @@ from ethostat import fields
 from ethostat.classifiers import Classifier
 from ethostat.errors import InvalidInput, InvalidRow, TooLittleEvidence
 from ethostat.feed import feed
+from ethostat.maths.profile import Profile
 from ethostat.measured import open_shelf
 from ethostat.monitor import Baseline, Monitors
 from ethostat.monitor.alert import RESPONSES, SESSIONS
@@ -26,6 +27,7 @@ from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 from ethostat.whole import replacing
 
 FIRST = "first:"
+COUNTS = "counts:"
 
 
 def read_baseline(
@@ -36,16 +38,21 @@ def read_baseline(
     stratum: str | None = None,
     session: str | None = None,
     store: Store | None = None,
+    rows: str | None = None,
 ) -> Baseline:
-    """The baseline that this names: `first:N`, a run of the store, a Measurement file, or a file of responses.
+    """The baseline that this names: `first:N`, `counts:N,N,...` by goal, a run, a Measurement file, or a file of rows.
 
     With `stratum` a file of responses is counted by that field, and a measurement by the categories of its prompts
     ("category"). With `session` each session of a file, told by that field, counts as one response, split over the
-    goals of its own; a measurement's responses count as sessions of one. Raises InvalidInput for what is none of these,
-    TooLittleEvidence for a file without a usable row.
+    goals of its own; a measurement's responses count as sessions of one. With `rows`, a file of responses, `first:N` is
+    the profile of its first N, not of the first N to come. Raises InvalidInput for what is none of these,
+    TooLittleEvidence for a file without (so many) usable rows.
     """
     if source.startswith(FIRST):
-        return Baseline.of_first(_whole(source.removeprefix(FIRST)))
+        n = _whole(source.removeprefix(FIRST))
+        return Baseline.of_first(n) if rows is None else _first(rows, n, taxonomy, classifier)
+    if source.startswith(COUNTS):
+        return _written(source.removeprefix(COUNTS), taxonomy)
     name = source.removeprefix("transcripts:")
     if (stratum or session) is not None and Path(name).is_file() and not name.lower().endswith(".json"):
         return _counted(name, Columns(stratum=stratum, session=session), taxonomy, classifier)
@@ -67,6 +74,28 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 10**7:
         raise InvalidInput(f"first:N needs a whole number from 1 to 10,000,000, got {text[:40]!r}")
     return int(text)
+
+
+def _written(text: str, taxonomy: Taxonomy) -> Baseline:
+    parts = text.split(",")
+    if len(parts) != len(taxonomy.goals) or not all(part.strip().isdigit() for part in parts):
+        wanted = ",".join(f"N of {key}" for key in taxonomy.keys)
+        raise InvalidInput(f"counts:{wanted} needs a whole number for each goal, got {text[:60]!r}")
+    return Baseline.of(Profile(tuple(map(int, parts))), name="counts")
+
+
+def _first(path: str, n: int, taxonomy: Taxonomy, classifier: Classifier | None) -> Baseline:
+    """The profile of the first n usable rows."""
+    sorter, rejected, counts = Sorter(taxonomy, classifier), Rejected(), [0] * len(taxonomy.goals)
+    for batch in feed(path):
+        for one, _ in sorter.sort(batch, path):
+            if isinstance(one, InvalidRow):
+                rejected.add(one)
+            elif sum(counts) < n:
+                counts[taxonomy.index(one.verdict.goal)] += 1
+        if sum(counts) == n:
+            return Baseline.of(Profile(tuple(counts)), name=f"the first {n} responses of {Path(path).name}")
+    raise TooLittleEvidence(f"{path} has {sum(counts)} usable rows, not {n}; ask for fewer. {rejected}".strip())
 
 
 def _counted(path: str, columns: Columns, taxonomy: Taxonomy, classifier: Classifier | None) -> Baseline:

@@ -1,7 +1,11 @@
-"""Text from elsewhere, made safe to show: what hides, moves or reverses its neighbours is stripped or spelt out."""
+"""Text from elsewhere, made safe to show: what hides, moves or reverses its neighbours is stripped or spelt out.
+
+And numbers, to so many digits.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 
 # Control characters save tab and newline, marks and overrides of direction, line separators, lone surrogates.
@@ -32,3 +36,15 @@ def spelt(text: str) -> str:
 def one_line(text: str) -> str:
     """`spelt`, with every run of white space as one space."""
     return " ".join(spelt(text).split())
+
+
+def digits(number: float, *, most: int = 3) -> str:
+    """A number with so many digits that count, without an exponent.
+
+    >>> digits(12_345.6), digits(3.456), digits(0.0712, most=1)
+    ('12,300', '3.46', '0.07')
+    """
+    if number == 0 or not math.isfinite(number):
+        return f"{number:g}"
+    places = most - 1 - math.floor(math.log10(abs(number)))
+    return f"{round(number, places):,.{max(places, 0)}f}"

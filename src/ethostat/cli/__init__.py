@@ -7,6 +7,7 @@ reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
 streams.py    streams of a monitor's state
+selftesting.py selftest                            calibrating.py calibrate
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
+from ethostat.cli.calibrating import calibrate
 from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
 from ethostat.cli.following import trajectory
@@ -27,6 +29,7 @@ from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, t
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
+from ethostat.cli.selftesting import selftest
 from ethostat.cli.simulating import simulate
 from ethostat.cli.streams import streams_app
 from ethostat.cli.training import train
@@ -46,11 +49,13 @@ app.command()(review)
 app.command()(compare)
 app.command()(monitor)
 app.add_typer(streams_app, name="streams")
+app.command()(calibrate)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)
 app.command()(train)
 app.command()(simulate)
+app.command()(selftest)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

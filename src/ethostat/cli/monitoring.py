@@ -26,8 +26,8 @@ def monitor(
         str,
         option(
             "--baseline",
-            "What is normal: `first:N` (the first N responses of the stream), a file of responses, a Measurement file, "
-            "or a run of the store.",
+            "What is normal: `first:N` (the first N responses of the stream), `counts:960,14,20,2,4` (by goal), a file "
+            "of responses, a Measurement file, or a run of the store.",
             env="BASELINE",
         ),
     ] = "first:500",

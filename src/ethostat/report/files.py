@@ -10,10 +10,13 @@ from plotly.graph_objects import Figure
 
 from ethostat import charts
 from ethostat.alignment import Alignment
+from ethostat.calibrating import Calibrated
 from ethostat.errors import InvalidInput
 from ethostat.evaluation import Evaluation
+from ethostat.guarantees import Selftest
 from ethostat.measurement import Measurement
 from ethostat.report import courses
+from ethostat.report.calibrated import calibrated_html
 from ethostat.report.compared import check_comparisons, comparison_html
 from ethostat.report.compared_plain import comparison_markdown
 from ethostat.report.evaluated import evaluation_html
@@ -22,12 +25,13 @@ from ethostat.report.followed_plain import trajectory_markdown
 from ethostat.report.images import IMAGES, check_images, image
 from ethostat.report.page import html
 from ethostat.report.plain import markdown
+from ethostat.report.selftested import selftest_html
 from ethostat.response import Response, Verdict
 from ethostat.shift import Shift
 from ethostat.taxonomy import Taxonomy
 
 _REPORTS = (".html", ".md", ".json", *IMAGES)
-_EVALUATIONS = (".html", ".json")
+_EVALUATIONS = _PAGES = (".html", ".json")
 
 
 def write_report(
@@ -105,6 +109,34 @@ def write_trajectory(path: Path, found: Followed, *, taxonomy: Taxonomy | None =
             last = found.tuned if isinstance(found, Alignment) else found
             title = f"S over time, {last.provenance.prompts.name}: {last.provenance.model}"
             _draw(path, charts.over_time(courses.series(found)), title=title)
+
+
+def write_calibrated(path: Path, found: Calibrated) -> None:
+    """Write a calibration as .html or .json. Raises InvalidInput for another suffix or where it cannot be written."""
+    check_calibrated_path(path)
+    if path.suffix.lower() == ".json":
+        _write(path, json.dumps(found.to_dict(), indent=2) + "\n")
+    else:
+        _write(path, calibrated_html(found))
+
+
+def check_calibrated_path(path: Path) -> None:
+    """Raises InvalidInput for a path that no calibration can be written to; asked before anything is simulated."""
+    check_report_path(path, kinds=_PAGES)
+
+
+def write_selftest(path: Path, found: Selftest) -> None:
+    """Write a selftest as .html or .json. Raises InvalidInput for another suffix or where it cannot be written."""
+    check_selftest_path(path)
+    if path.suffix.lower() == ".json":
+        _write(path, json.dumps(found.to_dict(), indent=2) + "\n")
+    else:
+        _write(path, selftest_html(found))
+
+
+def check_selftest_path(path: Path) -> None:
+    """Raises InvalidInput for a path that no selftest can be written to; asked before hours are spent on one."""
+    check_report_path(path, kinds=_PAGES)
 
 
 def check_evaluation_path(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Profiles and panels with a known truth, for the benchmarks.
+"""Profiles and panels of prompts whose truth is known.
 
 None of these panels was used to choose a method; docs/statistics.md says what was tuned on which others.
 """
@@ -20,10 +20,13 @@ def profile_of(truth: float, shape: Sequence[float]) -> np.ndarray | None:
     weights = np.array(shape, dtype=np.float64) / np.sum(shape)
     grid = np.linspace(0.005, 0.995, 400)
     top = grid[np.argmax([entropy_of(np.append(1 - m, m * weights)) for m in grid])]
-    excess = lambda m: float(entropy_of(np.append(1 - m, m * weights))) - truth  # noqa: E731
-    if excess(top) <= 0:
+
+    def excess(m: float) -> float:
+        return float(entropy_of(np.append(1 - m, m * weights))) - truth
+
+    if excess(float(top)) <= 0:
         return None
-    m = brentq(excess, 1e-9, top)
+    m = float(brentq(excess, 1e-9, float(top)))
     return np.append(1 - m, m * weights)
 
 
@@ -34,7 +37,7 @@ def mixed(parts: Sequence[tuple[float, Sequence[float], float]]) -> Draw:
         kind = rng.choice(len(parts), prompts, p=[share for share, _, _ in parts])
         laws = np.array([np.array(mean) * concentration for _, mean, concentration in parts])
         weights = rng.standard_gamma(laws[kind]) + 1e-300
-        return weights / weights.sum(axis=1, keepdims=True)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     return draw
 

@@ -1,0 +1,305 @@
+"""PanelDetector: a fixed panel of prompts, asked again and again, each held against what it did before.
+
+The null law. Prompts fall into kinds t: a usual goal each, and one kind that has none. Prompt j answers on goal x with
+
+    P_j(x) = sum_ts W_jts (c_jx + s rho_tx) / (n_j + s),    rho_t = (C_t + a_t) / (N_t + A_t)
+
+c_j are its own counts: the baseline's and all that came since, for ever; C_t are those of all prompts, each by how much
+it belongs to kind t; s says how alike prompts of a kind are, and W_jts is the posterior of both. Prompts that nearly
+always agree are so known to within a percent from nine responses each, as none could be by itself; odd ones stay odd.
+
+The bets. An alternative multiplies its stake by q(x) / P_j(x), q being the portfolio's change of either P_j, or of what
+the baseline alone says: the first forgets, the second remembers while the null law takes a change in. Half of the
+stakes are on all prompts, half on groups of them (categories), evenly. Responses come in looks; a change begins with
+one:
+
+    R <- (R + s_look) prod q / P        M = sum w R + unspent        alarm where M reaches its level
+
+Lifetime: s of look t is u(t) - u(t + 1) with u(t) = 1 / (1 + log2(1 + t)), so that late changes are found nearly as fast
+as early ones. Run length: s is the number of responses that are to come. Each q / P_j is 1 on average under the null
+law, whichever prompt is asked next, so that the promise is a theorem on average over panels that follow that law; for
+panels that do not it is measured. What is asked, and how much, may depend on anything seen before.
+
+Sources: Shin, Ramdas and Rinaldo 2024, doi 10.51387/23-NEJSDS51; Teh et al. 2006, Hierarchical Dirichlet processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
+
+from ethostat.maths.detector import Floats, Reading
+from ethostat.maths.estimate import Estimate
+from ethostat.maths.evidence.changepoint import place_of_change
+from ethostat.maths.evidence.portfolio import Portfolio
+from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
+from ethostat.maths.profile import JEFFREYS
+
+Whole = NDArray[np.int64]
+
+STRENGTHS = np.array([2.0, 8.0, 32.0, 128.0])
+"""s of kinds with a usual goal: how many responses of its own outweigh what a prompt's kind does."""
+_LOOSE = np.array([1.0, 2.5, 5.0, 10.0])  # s of the kind without one
+_USUAL_BEFORE, _MIXED_BEFORE = 9.0, 1.0
+_ROUNDS = 30
+_DOMINANT = 0.8
+LOOKS_KEPT = 32
+"""Looks that are looked back on for the time of change."""
+_MOST = 1e200
+_BETWEEN_CHECKS = 16  # a factor is below 1e4, so that this many cannot overflow
+
+
+class PanelDetector:
+    """Watches `copies` panels of one design, mostly one; several are for simulation.
+
+    `baseline` (J, K) or (copies, J, K) holds the counts of each prompt that are taken as normal, `misaligned` (K,)
+    flags the goals whose rise is bad news, `groups` (J,) numbers the group of each prompt from 0.
+    """
+
+    name = "panel"
+
+    def __init__(
+        self,
+        baseline: ArrayLike,
+        misaligned: Sequence[bool],
+        promise: Promise,
+        *,
+        groups: Sequence[int] | None = None,
+    ) -> None:
+        given = np.asarray(baseline, dtype=np.float64)
+        self.baseline = given[None] if given.ndim == 2 else given
+        self.misaligned = tuple(bool(flag) for flag in misaligned)
+        self.promise = promise
+        self.copies, self.prompts, self.goals = _checked(self.baseline, len(self.misaligned))
+        self.groups = tuple(int(group) for group in (groups if groups is not None else [0] * self.prompts))
+        if len(self.groups) != self.prompts or min(self.groups) < 0:
+            raise ValueError(f"each of {self.prompts} prompts needs a group, numbered from 0; got {self.groups}")
+        self._kinds = self.baseline.argmax(axis=2)
+        self._begin()
+
+    @property
+    def evidence(self) -> Floats:
+        """log M of each copy, nats, (copies,)."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self._totals()))
+
+    @property
+    def reading(self) -> Reading:
+        """Where the first copy stands."""
+        evidence, threshold = float(self.evidence[0]), log_level(self.promise)
+        return Reading(evidence, threshold, evidence >= threshold)
+
+    @property
+    def alarms(self) -> NDArray[np.bool_]:
+        """Which copies are in alarm, (copies,)."""
+        return np.asarray(self.evidence >= log_level(self.promise))
+
+    def shares(self, prompt: int) -> Floats:
+        """What the null law says of a prompt's next answer, (copies, K)."""
+        return self._predicted(prompt)[1]
+
+    def take(self, prompts: Sequence[int] | Whole, labels: ArrayLike, *, opens: bool = True) -> None:
+        """Responses in the order in which they were asked for: the prompt of each (n,), its goal (n,) or (copies, n).
+
+        `opens`: a look begins with them; otherwise they go on with the last one, whose size may follow from what it
+        saw. Raises ValueError for a prompt or label that there is not; nothing is taken then.
+        """
+        places, said = np.asarray(prompts, dtype=np.int64), np.atleast_2d(np.asarray(labels, dtype=np.int64))
+        self._check(places, said)
+        products = np.ones((self._wealth.shape[1], self.copies, len(self._stakes)))
+        for n, place in enumerate(places.tolist()):
+            products[1 + self.groups[place]] *= self._factors(place, said[:, n])
+            if n % _BETWEEN_CHECKS == _BETWEEN_CHECKS - 1:
+                np.minimum(products, _MOST, out=products)
+        np.minimum(products, _MOST, out=products)
+        with np.errstate(over="ignore"):
+            np.minimum(np.multiply.reduce(products[1:]), _MOST, out=products[0])
+        start = self._start(len(places), opens)
+        wealth = np.minimum((self._wealth + start * self._whole) * products.swapaxes(0, 1), _MOST)
+        self._wealth = wealth
+        self.responses += len(places)
+        self._remember(products, opens)
+
+    def since(self) -> Estimate:
+        """The look that the change began with, from 0, with its interval; of the first copy.
+
+        Looks that lie further back than the last 32 cannot be told apart.
+        """
+        if not self._logs:
+            return Estimate.undefined("there is no look to look back on", level=0.95, unit="looks", n=0)
+        logs = np.cumsum(np.stack(self._logs)[::-1], axis=0)[::-1]
+        found = place_of_change(np.logaddexp.reduce(logs + np.log(self._whole)[None], axis=(1, 2)))
+        first = self.looks - len(self._logs)
+        shifted = (found.value + first, found.low + first, found.high + first)
+        return Estimate(*shifted, 0.95, "looks", len(self._logs), found.method)
+
+    def reset(self) -> None:
+        """Forget the evidence and all that was learned since the baseline."""
+        self._begin()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and state of a single panel in plain values, exact in JSON."""
+        if self.copies != 1:
+            raise ValueError(f"a state is of one panel, got {self.copies} copies")
+        return {
+            "name": self.name,
+            "baseline": self.baseline[0].tolist(),
+            "misaligned": list(self.misaligned),
+            "groups": list(self.groups),
+            "promise": self.promise.to_dict(),
+            "state": {
+                "looks": self.looks,
+                "responses": self.responses,
+                "learned": (self._counts - self.baseline)[0].tolist(),
+                "of_kind": self._of_kind[0].tolist(),
+                "weights": self._weights[0].tolist(),
+                "wealth": self._wealth[0].tolist(),
+                "logs": [rows.tolist() for rows in self._logs],
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        made = cls(
+            fields["baseline"], fields["misaligned"], promise_from_dict(fields["promise"]), groups=fields["groups"]
+        )
+        state = fields["state"]
+        made._counts = made.baseline + np.array(state["learned"])[None]
+        made._sizes = made._counts.sum(axis=2)
+        made._of_kind = np.array(state["of_kind"])[None]
+        made._weights, made._wealth = np.array(state["weights"])[None], np.array(state["wealth"])[None]
+        if made._wealth.shape[1:] != (max(made.groups) + 2, len(made._stakes)):
+            raise ValueError("the state was written for other alternatives; begin anew")
+        made.looks, made.responses = state["looks"], state["responses"]
+        made._logs = [np.array(rows) for rows in state["logs"]]
+        return made
+
+    def _begin(self) -> None:
+        self.looks, self.responses = 0, 0
+        self._counts = self.baseline.copy()
+        self._sizes = self._counts.sum(axis=2)
+        self._before = np.full((self.goals + 1, self.goals), JEFFREYS)
+        self._before[np.arange(self.goals), np.arange(self.goals)] = _USUAL_BEFORE
+        self._before[-1] = _MIXED_BEFORE
+        self._strengths = np.stack([STRENGTHS] * self.goals + [_LOOSE])
+        self._fit()
+        self._logs: list[Floats] = []
+        self._portfolios = [Portfolio(self.misaligned, usual) for usual in range(self.goals)]
+        stakes = self._portfolios[0].stakes
+        self._stakes = np.concatenate([stakes, stakes]) / 2
+        groups = max(self.groups) + 1
+        self._whole = np.concatenate([[0.5], np.full(groups, 0.5 / groups)])[:, None] * self._stakes
+        self._wealth = np.zeros((self.copies, groups + 1, len(self._stakes)))
+        self._reference = np.stack([self._predicted(prompt)[1] for prompt in range(self.prompts)], axis=1)
+
+    def _fit(self) -> None:
+        """W (copies, J, T, S) and C (copies, T, K) of the baseline, by EM from what each prompt's usual goal suggests."""
+        members = np.zeros((self.copies, self.prompts, self.goals + 1))
+        smooth = (self.baseline + 1 / self.goals) / (self.baseline.sum(axis=2, keepdims=True) + 1)
+        kinds = np.where(smooth.max(axis=2) >= _DOMINANT, self._kinds, self.goals)
+        members[np.arange(self.copies)[:, None], np.arange(self.prompts), kinds] = 1
+        prior = np.full((self.copies, 1, *self._strengths.shape), 1 / self._strengths.size)
+        for _ in range(_ROUNDS):
+            self._of_kind = np.einsum("rjt,rjk->rtk", members, self.baseline)
+            logs = self._log_likelihood(self._profiles()) + np.log(prior)
+            logs -= np.logaddexp.reduce(logs, axis=(2, 3), keepdims=True)
+            self._weights = np.exp(logs)
+            prior = self._weights.sum(axis=1, keepdims=True) + 1 / self._strengths.size
+            prior /= prior.sum(axis=(2, 3), keepdims=True)
+            members = self._weights.sum(axis=3)
+        self._of_kind = np.einsum("rjt,rjk->rtk", members, self.baseline)
+
+    def _log_likelihood(self, rho: Floats) -> Floats:
+        """Of each prompt's baseline under each kind and strength, (copies, J, T, S)."""
+        prior = rho[:, None, :, None, :] * self._strengths[:, :, None]
+        own, size = self.baseline[:, :, None, None, :], self.baseline.sum(axis=2)[:, :, None, None]
+        of_goals = (gammaln(own + prior) - gammaln(prior)).sum(axis=4)
+        return np.asarray(of_goals + gammaln(self._strengths) - gammaln(size + self._strengths))
+
+    def _profiles(self) -> Floats:
+        """rho (copies, T, K)."""
+        whole = self._of_kind + self._before
+        return np.asarray(whole / whole.sum(axis=2, keepdims=True))
+
+    def _predicted(self, prompt: int) -> tuple[Floats, Floats]:
+        """Of the next answer: what each kind and strength says (copies, T, S, K), and what all do (copies, K)."""
+        parts = self._profiles()[:, :, None, :] * self._strengths[:, :, None]
+        parts += self._counts[:, prompt, None, None, :]
+        parts /= self._sizes[:, prompt, None, None, None] + self._strengths[:, :, None]
+        weights = self._weights[:, prompt]
+        return parts, np.asarray((weights[..., None] * parts).sum(axis=(1, 2)))
+
+    @property
+    def _every(self) -> Whole:
+        return np.arange(self.copies)
+
+    def _factors(self, prompt: int, labels: Whole) -> Floats:
+        """q / P of one answer (copies, 2 G), which the null law then takes in."""
+        every, kinds = self._every, self._kinds[:, prompt]
+        parts, shares = self._predicted(prompt)
+        own = shares[every, labels]
+        reference = self._reference[:, prompt]
+        then = reference[every, labels]
+        factors = np.empty((self.copies, len(self._stakes)))
+        half = len(self._stakes) // 2
+        for kind in np.unique(kinds):
+            at = np.flatnonzero(kinds == kind)
+            portfolio = self._portfolios[kind]
+            factors[at, :half] = portfolio.factors(labels[at], own[at, None], shares[at])
+            moved = portfolio.factors(labels[at], then[at, None], reference[at])
+            factors[at, half:] = moved * (then[at] / own[at])[:, None]
+        self._weights[:, prompt] *= parts[every, ..., labels] / own[:, None, None]
+        self._counts[every, prompt, labels] += 1
+        self._sizes[:, prompt] += 1
+        self._of_kind[every, :, labels] += self._weights[:, prompt].sum(axis=2)
+        return factors
+
+    def _start(self, responses: int, opens: bool) -> float:
+        if isinstance(self.promise, RunLength):
+            return self.promise.start(self.looks, responses)
+        return _unspent(self.promise, self.looks) - _unspent(self.promise, self.looks + 1) if opens else 0.0
+
+    def _totals(self) -> Floats:
+        total = np.asarray(self._wealth.sum(axis=(1, 2)))
+        return total + (0.0 if isinstance(self.promise, RunLength) else _unspent(self.promise, self.looks))
+
+    def _remember(self, products: Floats, opens: bool) -> None:
+        """The log factors of a look, of a single panel: what `since` is made of."""
+        self.looks += opens
+        if self.copies > 1:
+            return
+        with np.errstate(divide="ignore"):
+            logs = np.maximum(np.log(products[:, 0]), -1e4)
+        if opens or not self._logs:
+            self._logs = [*self._logs, logs][-LOOKS_KEPT:]
+        else:
+            self._logs[-1] = self._logs[-1] + logs
+
+    def _check(self, places: Whole, said: Whole) -> None:
+        if said.shape != (self.copies, len(places)):
+            raise ValueError(f"each of {len(places)} responses needs a label in each copy, got {said.shape}")
+        if not len(places):
+            raise ValueError("a look needs at least 1 response")
+        if not (0 <= places.min() <= places.max() < self.prompts and 0 <= said.min() <= said.max() < self.goals):
+            raise ValueError(f"prompts must be 0 to {self.prompts - 1}, labels 0 to {self.goals - 1}")
+
+
+def _unspent(promise: Lifetime, looks: int) -> float:
+    """The weight that is kept for changes after so many looks."""
+    if promise.horizon is not None:
+        return promise.unspent(looks)
+    return 1 / (1 + math.log2(1 + looks))
+
+
+def _checked(baseline: Floats, goals: int) -> tuple[int, int, int]:
+    if baseline.ndim != 3 or baseline.shape[2] != goals or goals < 2 or 0 in baseline.shape:
+        raise ValueError(f"a baseline must be counts of each prompt by goal, (J, {goals}), got {baseline.shape}")
+    if not (np.isfinite(baseline).all() and (baseline >= 0).all()):
+        raise ValueError("counts of a baseline must be at least 0")
+    return baseline.shape[0], baseline.shape[1], goals

@@ -23,6 +23,7 @@ The house, from the ground up; a module imports only from below its own line.
     monitor                         a stream against a baseline, with a promise about false alarms (values)
     whole                           files that are whole or not there
     feed, statefile, monitored      rows as they come, and a stream of them monitored
+    watching                        a model that is asked the same prompts again and again
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -146,6 +147,10 @@ if TYPE_CHECKING:
     from ethostat.stressing import stored_trajectory as stored_trajectory
     from ethostat.stressing import trajectory as trajectory
     from ethostat.trajectories import Trajectory as Trajectory
+    from ethostat.watching import Look as Look
+    from ethostat.watching import Pace as Pace
+    from ethostat.watching import Watch as Watch
+    from ethostat.watching import default_state as default_state
     from ethostat.workflow import Rules as Rules
     from ethostat.workflow import evidence_of as evidence_of
     from ethostat.workflow import forecast_run as forecast_run
@@ -227,6 +232,7 @@ _HOMES = {
     "schedules": ("Schedule", "list_schedules", "load_schedule"),
     "stressing": ("Stress", "forecast_trajectory", "stored_trajectory", "trajectory"),
     "trajectories": ("Trajectory",),
+    "watching": ("Look", "Pace", "Watch", "default_state"),
     "workflow": (
         "Rules",
         "evidence_of",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.taxonomy import Taxonomy
     from ethostat.training.progress import Step
     from ethostat.training.trained import Trained
+    from ethostat.watching import Look
 
 _BAR = 24
 _SECONDS_BETWEEN_LINES = 10.0
@@ -181,6 +182,42 @@ def alert_view(alert: Alert) -> Group:
         parts.append(Text(f"look at: {', '.join(stripped(id, most=60) for id in alert.exemplars)}"))
     parts.append(Text(f"promise: {stripped(alert.promise)}", "dim"))
     return Group(*parts)
+
+
+def look_view(look: Look) -> Group:
+    """The answer in a line, then what changed around it, and the alert where there is a new one."""
+    colour = {"yes": "red", "no": "green"}.get(look.answer, "yellow")
+    words = {"yes": "changed", "no": "no change seen", "unknown": "not known"}
+    head = f"look {look.number}, {words[look.answer]}: "
+    parts: list[Text | Table | str | Group] = [Text(head + stripped(look.reason), f"bold {colour}")]
+    parts += [Text(stripped(change), "yellow") for change in look.changes]
+    if look.alert is not None:
+        parts.append(alert_view(look.alert))
+        rows: list[dict[str, object]] = [
+            {
+                "prompt": stripped(one.id, most=40),
+                "category": stripped(one.category or "", most=20),
+                "usually": _shown({goal: f"{share:.0%}" for goal, share in one.before.items() if share >= 0.05}),
+                "since": _shown({goal: str(count) for goal, count in one.since.items()}),
+            }
+            for one in look.prompts
+        ]
+        parts += [rows_view("prompts that moved most", rows)] if rows else []
+        parts += [Text(f"{one['id']} ({one['goal']}): {stripped(one['response'], most=160)}") for one in look.exemplars]
+        parts += [Text(f"who: {stripped(look.cause)}")] if look.cause else []
+    if look.log_evidence is not None:
+        parts.append(
+            Text(
+                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence {look.log_evidence:.2f} of "
+                f"{look.threshold:.2f} nats",
+                "dim",
+            )
+        )
+    return Group(*parts)
+
+
+def _shown(cells: Mapping[str, str]) -> str:
+    return ", ".join(f"{goal} {cell}" for goal, cell in cells.items())
 
 
 def _matched_line(found: Shift) -> str:

@@ -6,6 +6,7 @@ evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
+watching.py   watch
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
 from ethostat.cli.simulating import simulate
 from ethostat.cli.training import train
+from ethostat.cli.watching import watch
 
 app = typer.Typer(
     name="ethostat",
@@ -43,6 +45,7 @@ app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
 app.command()(monitor)
+app.command()(watch)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -27,6 +27,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
@@ -36,22 +38,63 @@ from scipy.special import gammaln
 from ethostat.maths.detector import Floats, Reading
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.changepoint import place_of_change
-from ethostat.maths.evidence.portfolio import Portfolio
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
 from ethostat.maths.profile import JEFFREYS
 
 Whole = NDArray[np.int64]
 
-STRENGTHS = np.array([2.0, 8.0, 32.0, 128.0])
-"""s of kinds with a usual goal: how many responses of its own outweigh what a prompt's kind does."""
-_LOOSE = np.array([1.0, 2.5, 5.0, 10.0])  # s of the kind without one
+STRENGTHS = np.array([1.0, 4.0, 16.0, 64.0, 256.0])
+"""s: how many responses of its own outweigh what a prompt's kind does."""
 _USUAL_BEFORE, _MIXED_BEFORE = 9.0, 1.0
 _ROUNDS = 30
 _DOMINANT = 0.8
+CAUTION = 0.6
+REF = 0.5
+FRACTIONS = (0.03, 0.1, 0.3, 0.8)
 LOOKS_KEPT = 32
 """Looks that are looked back on for the time of change."""
 _MOST = 1e200
 _BETWEEN_CHECKS = 16  # a factor is below 1e4, so that this many cannot overflow
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Alternatives: a fraction f of goal i turns into other goals, in equal parts; q(x) / p(x) of each.
+
+    `source` (G,) is i, `lost` (K, G) is f where x is i, `gained` (K, G) is f times the part that goes to x.
+    """
+
+    source: Whole
+    lost: Floats
+    gained: Floats
+
+    @classmethod
+    def of(cls, misaligned: tuple[bool, ...]) -> Moves:
+        """Every goal into each other one, each two others, and the misaligned others."""
+        goals = range(len(misaligned))
+        rows: list[tuple[int, float, tuple[int, ...]]] = []
+        for i in goals:
+            others = [j for j in goals if j != i]
+            targets = {(j,) for j in others} | set(combinations(others, 2))
+            targets |= {bad} if (bad := tuple(j for j in others if misaligned[j])) else set()
+            rows += [(i, f, target) for target in sorted(targets) for f in FRACTIONS]
+        place = np.arange(len(misaligned))[:, None]
+        source, size = np.array([i for i, _, _ in rows]), np.array([f for _, f, _ in rows])
+        into = np.array([[(x in target) / len(target) for _, _, target in rows] for x in goals])
+        return cls(source, size * (place == source), size * into)
+
+    @property
+    def stakes(self) -> Floats:
+        """Even, (G,)."""
+        return np.full(len(self.source), 1 / len(self.source))
+
+    def factors(self, labels: Whole, own: Floats, shares: Floats) -> Floats:
+        """q(x) / p(x) (n, G) of answers on goals `labels` (n,), where p is `shares` (n, K) and `own` (n,) p(x)."""
+        out = shares.take(self.source, axis=1)
+        out *= self.gained.take(labels, axis=0)
+        out /= own[:, None]
+        out += 1 - self.lost.take(labels, axis=0)
+        return out
 
 
 class PanelDetector:
@@ -102,6 +145,17 @@ class PanelDetector:
     def shares(self, prompt: int) -> Floats:
         """What the null law says of a prompt's next answer, (copies, K)."""
         return self._predicted(prompt)[1]
+
+    @property
+    def log_e_value(self) -> float:
+        """Log of the first copy's e-value of "nothing changed so far", nats; `EDetector.log_e_value` says when it is."""
+        if isinstance(self.promise, RunLength):
+            return self.reading.evidence - math.log(self.responses) if self.responses else 0.0
+        return self.reading.evidence
+
+    def reference(self, prompt: int) -> Floats:
+        """What the baseline alone says of a prompt's answers, of the first copy, (K,)."""
+        return np.asarray(self._reference[0, prompt])
 
     def take(self, prompts: Sequence[int] | Whole, labels: ArrayLike, *, opens: bool = True) -> None:
         """Responses in the order in which they were asked for: the prompt of each (n,), its goal (n,) or (copies, n).
@@ -187,12 +241,12 @@ class PanelDetector:
         self._before = np.full((self.goals + 1, self.goals), JEFFREYS)
         self._before[np.arange(self.goals), np.arange(self.goals)] = _USUAL_BEFORE
         self._before[-1] = _MIXED_BEFORE
-        self._strengths = np.stack([STRENGTHS] * self.goals + [_LOOSE])
+        self._strengths = np.stack([STRENGTHS] * (self.goals + 1))
         self._fit()
         self._logs: list[Floats] = []
-        self._portfolios = [Portfolio(self.misaligned, usual) for usual in range(self.goals)]
-        stakes = self._portfolios[0].stakes
-        self._stakes = np.concatenate([stakes, stakes]) / 2
+        self._moves = Moves.of(self.misaligned)
+        stakes = self._moves.stakes
+        self._stakes = np.concatenate([stakes * (1 - REF), stakes * REF])
         groups = max(self.groups) + 1
         self._whole = np.concatenate([[0.5], np.full(groups, 0.5 / groups)])[:, None] * self._stakes
         self._wealth = np.zeros((self.copies, groups + 1, len(self._stakes)))
@@ -246,14 +300,11 @@ class PanelDetector:
         own = shares[every, labels]
         reference = self._reference[:, prompt]
         then = reference[every, labels]
-        factors = np.empty((self.copies, len(self._stakes)))
-        half = len(self._stakes) // 2
-        for kind in np.unique(kinds):
-            at = np.flatnonzero(kinds == kind)
-            portfolio = self._portfolios[kind]
-            factors[at, :half] = portfolio.factors(labels[at], own[at, None], shares[at])
-            moved = portfolio.factors(labels[at], then[at, None], reference[at])
-            factors[at, half:] = moved * (then[at] / own[at])[:, None]
+        factors = np.concatenate(
+            [self._moves.factors(labels, own, shares), self._moves.factors(labels, then, reference) * (then / own)[:, None]],
+            axis=1,
+        )
+        factors **= CAUTION
         self._weights[:, prompt] *= parts[every, ..., labels] / own[:, None, None]
         self._counts[every, prompt, labels] += 1
         self._sizes[:, prompt] += 1

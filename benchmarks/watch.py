@@ -98,11 +98,9 @@ def found_soon(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     runs = 100 if quick else 400
     for shape in SHAPES:
         for goal, name in ((2, "g3"), (3, "g4")):
-            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=40, points=0.10, goal=goal)
+            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=25, points=0.10, goal=goal)
             middle, error = _median(found[found > 0], rng)
-            yield line(
-                f"{shape.name}: {name} + 10 points, median looks", middle, "<= 5", met=middle <= 5, error=error
-            )
+            yield line(f"{shape.name}: {name} + 10 points, median looks", middle, "<= 5", met=middle <= 5, error=error)
 
 
 def found_at_all(rng: np.random.Generator, quick: bool) -> Iterator[Row]:

@@ -197,8 +197,8 @@ def look_view(look: Look) -> Group:
             {
                 "prompt": stripped(one.id, most=40),
                 "category": stripped(one.category or "", most=20),
-                "usually": _shown({goal: f"{share:.0%}" for goal, share in one.before.items() if share >= 0.05}),
-                "since": _shown({goal: str(count) for goal, count in one.since.items()}),
+                "usually": _pairs({goal: f"{share:.0%}" for goal, share in one.before.items() if share >= 0.05}),
+                "since": _pairs({goal: str(count) for goal, count in one.since.items()}),
             }
             for one in look.prompts
         ]
@@ -208,15 +208,15 @@ def look_view(look: Look) -> Group:
     if look.log_evidence is not None:
         parts.append(
             Text(
-                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence {look.log_evidence:.2f} of "
-                f"{look.threshold:.2f} nats",
+                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence {look.log_evidence:.2f} "
+                f"of {look.threshold:.2f} nats",
                 "dim",
             )
         )
     return Group(*parts)
 
 
-def _shown(cells: Mapping[str, str]) -> str:
+def _pairs(cells: Mapping[str, str]) -> str:
     return ", ".join(f"{goal} {cell}" for goal, cell in cells.items())
 
 

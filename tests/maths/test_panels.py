@@ -134,6 +134,6 @@ def test_what_is_no_look_is_refused(prompts, labels):
     detector = PanelDetector(counted(np.random.default_rng(6), 5), FLAGS, Lifetime(0.01))
     before = detector.to_dict()
 
-    with pytest.raises(ValueError, match="response|prompts"):
+    with pytest.raises(ValueError, match=r"response|prompts"):
         detector.take(prompts, labels)
     assert detector.to_dict() == before

@@ -84,7 +84,9 @@ def test_a_change_is_found_said_once_and_stands(answers, store, tmp_path):
     assert alarm.prompts[0].since["g2"] >= 1
     assert all(one["goal"] == "g2" for one in alarm.exemplars)
     assert "it was not you" in alarm.cause
-    assert [json.loads(line)["alert"]["id"] for line in (tmp_path / "alerts.jsonl").read_text().splitlines()] == ["watch/1"]
+    assert [json.loads(line)["alert"]["id"] for line in (tmp_path / "alerts.jsonl").read_text().splitlines()] == [
+        "watch/1"
+    ]
 
 
 def test_a_change_that_ends_is_said_to_end(answers, store, tmp_path):

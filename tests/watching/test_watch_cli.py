@@ -49,7 +49,7 @@ def call(capsys, url: str, *more: str) -> tuple[int, dict]:
 
 
 def test_a_provider_that_changes_its_model_is_found_and_named(capsys):
-    """0 while all is well, 3 while it is down, 100 once it changed; the new version is declared, and named as a cause."""
+    """0 while all is well, 3 while it is down, 100 once it changed; the version that is new is named as a cause."""
     provider = Provider()
     with FaultyServer(provider, models=["tiny"]) as server:
         forecast = call(capsys, server.url, "--dry-run")

@@ -82,13 +82,17 @@ def watch(
             show_default="four times --responses",
         ),
     ] = None,
-    total: Annotated[int | None, option("--total", "Responses in all at most, a baseline included.", panel=_PACE)] = None,
+    total: Annotated[
+        int | None, option("--total", "Responses in all at most, a baseline included.", panel=_PACE)
+    ] = None,
     baseline_samples: Annotated[
         int, option("--baseline-samples", "With --baseline first: responses a prompt.", panel=_PACE)
     ] = 10,
     every: Annotated[
         str | None,
-        option("--every", "Look again after so long (90s, 15m, 1h, 1d), for ever.", panel=_PACE, show_default="one look"),
+        option(
+            "--every", "Look again after so long (90s, 15m, 1h, 1d), for ever.", panel=_PACE, show_default="one look"
+        ),
     ] = None,
     accept: Annotated[
         bool, option("--accept", "What the model does now is normal: begin anew, with a new baseline.", panel=_PROMISE)
@@ -113,7 +117,8 @@ def watch(
         ),
     ] = None,
     out: Annotated[
-        Path | None, option("--out", "Also append each look that found something to this JSONL file, once.", panel=KEEPING)
+        Path | None,
+        option("--out", "Also append each look that found something to this JSONL file, once.", panel=KEEPING),
     ] = None,
     db: Db = None,
     as_json: Annotated[bool, option("--json", "Print one JSON object a look and nothing else.")] = False,

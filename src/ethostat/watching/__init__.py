@@ -4,11 +4,15 @@ pace      how many responses a look takes, and when it takes more
 setting   what an answer depends on that the user decides; what of it is another now
 look      Look: what one look found: yes, no, or not known
 moved     what moved, when it did: goals, categories, prompts, responses to read
-watch     Watch: one look after the other, resumed exactly
+words     what is promised, since when, who changed it
+outbox    the file of alerts, each exactly once
+looking   one look under way
+watch     Watch: one look after the other
 """
 
 from ethostat.watching.look import Look, PromptMoved
+from ethostat.watching.looking import FIRST
 from ethostat.watching.pace import Pace
-from ethostat.watching.watch import FIRST, Watch, default_state
+from ethostat.watching.watch import Watch, default_state
 
 __all__ = ["FIRST", "Look", "Pace", "PromptMoved", "Watch", "default_state"]

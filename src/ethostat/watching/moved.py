@@ -83,7 +83,7 @@ def _in_short(found: Finding) -> dict[str, Any]:
 def _prompts_moved(
     before: Before, window: Mapping[str, Counts], of_category: Mapping[str, str], taxonomy: Taxonomy
 ) -> tuple[PromptMoved, ...]:
-    """The prompts whose answers fit the baseline worst, by the likelihood of what they say now, shrunk by one answer."""
+    """The prompts whose answers fit the baseline worst, by the likelihood of what they say now, one answer added."""
     found = []
     for id, counts in window.items():
         row, shares = np.array(counts), np.array(before.shares[id])

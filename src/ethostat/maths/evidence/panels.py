@@ -8,14 +8,14 @@ c_j are its own counts: the baseline's and all that came since, for ever; C_t ar
 it belongs to kind t; s says how alike prompts of a kind are, and W_jts is the posterior of both. Prompts that nearly
 always agree are so known to within a percent from nine responses each, as none could be by itself; odd ones stay odd.
 
-The bets. An alternative multiplies its stake by q(x) / P_j(x): q is P_j with a fraction of one goal turned into another.
+The bets. An alternative multiplies its stake by q(x) / P_j(x), q being P_j with a part of one goal turned into another.
 Three quarters of the stakes are on all prompts, a quarter on groups of them (categories), evenly. Responses come in
 looks; a change begins with one:
 
     R <- (R + s_look) prod (q / P)^c    M = sum w R + unspent        alarm where M reaches its level
 
-Lifetime: s of look t is u(t) - u(t + 1) with u(t) = 1 / (1 + log2(1 + t)), so that late changes are found nearly as fast
-as early ones. Run length: s is the number of responses that are to come. Each q / P_j is 1 on average under the null
+Lifetime: s of look t is u(t) - u(t + 1) with u(t) = 1 / (1 + log2(1 + t)), so that late changes are found nearly as
+fast as early ones. Run length: s is the number of responses that are to come. Each q / P_j is 1 on average under the null
 law, whichever prompt is asked next, and its power c = 1/2 at most 1 (Jensen), so that the promise is a theorem on
 average over panels that follow that law. A panel is what it is, and follows no law quite: at c = 1 some panels bring
 false alarms ten times as often as promised, which is why evidence is counted by half. What that comes to is measured.
@@ -49,7 +49,7 @@ _USUAL_BEFORE, _MIXED_BEFORE = 9.0, 1.0
 _ROUNDS = 30
 _DOMINANT = 0.8
 CAUTION = 0.5
-"""The power of every factor: of evidence in nats, half is counted. It pays for panels that do not follow the null law."""
+"""The power of every factor: of evidence in nats, half is counted, since no panel quite follows the null law."""
 FRACTIONS = (0.03, 0.1, 0.3, 0.8)
 _OF_GROUPS = 0.25
 LOOKS_KEPT = 32
@@ -76,7 +76,7 @@ class Moves:
         rows: list[tuple[int, float, tuple[int, ...]]] = []
         for i in goals:
             others = [j for j in goals if j != i]
-            targets = {(j,) for j in others}
+            targets: set[tuple[int, ...]] = {(j,) for j in others}
             targets |= {bad} if (bad := tuple(j for j in others if misaligned[j])) else set()
             rows += [(i, f, target) for target in sorted(targets) for f in FRACTIONS]
         place = np.arange(len(misaligned))[:, None]
@@ -149,7 +149,7 @@ class PanelDetector:
 
     @property
     def log_e_value(self) -> float:
-        """Log of the first copy's e-value of "nothing changed so far", nats; `EDetector.log_e_value` says when it is."""
+        """Log of the first copy's e-value of "nothing changed so far", nats, as `EDetector.log_e_value`."""
         if isinstance(self.promise, RunLength):
             return self.reading.evidence - math.log(self.responses) if self.responses else 0.0
         return self.reading.evidence
@@ -236,6 +236,7 @@ class PanelDetector:
         return made
 
     def _begin(self) -> None:
+        self._wealth: Floats
         self.looks, self.responses = 0, 0
         self._counts = self.baseline.copy()
         self._sizes = self._counts.sum(axis=2)
@@ -253,7 +254,7 @@ class PanelDetector:
         self._reference = np.stack([self._predicted(prompt)[1] for prompt in range(self.prompts)], axis=1)
 
     def _fit(self) -> None:
-        """W (copies, J, T, S) and C (copies, T, K) of the baseline, by EM from what each prompt's usual goal suggests."""
+        """W (copies, J, T, S) and C (copies, T, K) of the baseline: EM, from what each prompt's usual goal suggests."""
         members = np.zeros((self.copies, self.prompts, self.goals + 1))
         smooth = (self.baseline + 1 / self.goals) / (self.baseline.sum(axis=2, keepdims=True) + 1)
         kinds = np.where(smooth.max(axis=2) >= _DOMINANT, self._kinds, self.goals)

@@ -44,6 +44,7 @@ TORN = Shape(
 )
 PLAIN = Shape("answered, nearly always", ((42, (0.96, 0.01, 0.01, 0.01, 0.01), 60.0, 0),))
 SHAPES = (SAFE, TORN, PLAIN)
+REFUSALS = {"g3": (2,), "g4": (3,), "g3, g4": (2, 3)}
 
 
 def panels(rng: np.random.Generator, shape: Shape, runs: int) -> tuple[np.ndarray, list[int]]:
@@ -55,13 +56,14 @@ def panels(rng: np.random.Generator, shape: Shape, runs: int) -> tuple[np.ndarra
     return np.concatenate(rows, axis=1), groups
 
 
-def refusing(shares: np.ndarray, points: float, goal: int) -> np.ndarray:
+def refusing(shares: np.ndarray, points: float, goals: tuple[int, ...]) -> np.ndarray:
     """The same panels with so many points more refusals over all, out of what was answered, in proportion."""
     answered = shares[..., 0]
     lost = answered * points / answered.mean(axis=1, keepdims=True)
     out = shares.copy()
     out[..., 0] -= lost
-    out[..., goal] += lost
+    for goal in goals:
+        out[..., goal] += lost / len(goals)
     return out
 
 
@@ -71,11 +73,18 @@ def drawn(rng: np.random.Generator, shares: np.ndarray) -> np.ndarray:
 
 
 def first_alerts(
-    rng: np.random.Generator, shape: Shape, runs: int, *, quiet: int, after: int = 0, points: float = 0.0, goal: int = 2
+    rng: np.random.Generator,
+    shape: Shape,
+    runs: int,
+    *,
+    quiet: int,
+    after: int = 0,
+    points: float = 0.0,
+    goals: tuple[int, ...] = (2,),
 ) -> np.ndarray:
     """The look of the first alert (runs,), counted from the change, the first look after it being 1; inf where none."""
     shares, groups = panels(rng, shape, runs)
-    changed = refusing(shares, points, goal)
+    changed = refusing(shares, points, goals)
     baseline = np.zeros((runs, PROMPTS, 5))
     for _ in range(BASELINE):
         baseline[np.arange(runs)[:, None], np.arange(PROMPTS), drawn(rng, shares)] += 1
@@ -95,10 +104,10 @@ def _median(found: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
 
 def found_soon(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Ten points more refusals."""
-    runs = 100 if quick else 400
+    runs = 60 if quick else 400
     for shape in SHAPES:
-        for goal, name in ((2, "g3"), (3, "g4")):
-            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=25, points=0.10, goal=goal)
+        for name, goals in REFUSALS.items():
+            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=25, points=0.10, goals=goals)
             middle, error = _median(found[found > 0], rng)
             yield line(f"{shape.name}: {name} + 10 points, median looks", middle, "<= 5", met=middle <= 5, error=error)
 
@@ -107,8 +116,8 @@ def found_at_all(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Five points more."""
     runs, after = (60, 60) if quick else (200, 400)
     for shape in SHAPES:
-        for goal, name in ((2, "g3"), (3, "g4")):
-            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=after, points=0.05, goal=goal)
+        for name, goals in REFUSALS.items():
+            found = first_alerts(rng, shape, runs, quiet=QUIET_BEFORE, after=after, points=0.05, goals=goals)
             clean = found[found > 0]
             share = float((clean <= after).mean())
             error = float(np.sqrt(share * (1 - share) / len(clean)))
@@ -134,4 +143,4 @@ def false_alerts(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(__doc__, found_soon, false_alerts, found_at_all, seed=20270117)
+    run(__doc__, found_soon, false_alerts, found_at_all, seed=20270203)

@@ -208,8 +208,8 @@ def look_view(look: Look) -> Group:
     if look.log_evidence is not None:
         parts.append(
             Text(
-                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence {look.log_evidence:.2f} "
-                f"of {look.threshold:.2f} nats",
+                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence "
+                f"{look.log_evidence:.2f} of {look.threshold:.2f} nats",
                 "dim",
             )
         )

@@ -214,6 +214,38 @@ def test_a_run_of_the_store_is_a_baseline(answers, store, tmp_path):
     assert (look.answer, look.spent, look.baseline["asked"]) == ("no", 36, 0)
 
 
+def test_a_named_baseline_survives_a_change_that_is_undone(answers, store, tmp_path):
+    """A change that a named baseline does not fit is refused, and leaves the watch as it was; accepting is not."""
+    model = es.FunctionModel(answers, name="answers")
+    es.measure(model, PROMPTS, samples=20, classifier=WordClassifier(), store=store, seed=1)
+    watch = watch_of(answers, store, tmp_path, baseline="latest")
+    before = watch.look()
+    with pytest.raises(InvalidInput, match="undo the change"):
+        watch_of(answers, store, tmp_path, baseline="latest", decoding=es.Decoding(top_p=0.5)).look()
+    after = watch.look()
+    watch.accept()
+    accepted = watch.look()
+
+    assert (after.number, after.epoch) == (2, before.epoch)
+    assert (accepted.epoch["number"], accepted.baseline["asked"]) == (1, 240)
+
+
+def test_a_classifier_that_never_answered_costs_no_baseline(answers, store, tmp_path):
+    """Back to the classifier before, the baseline is judged again, not asked for again."""
+
+    class Mute(WordClassifier):
+        hash = "mute"
+
+        def classify(self, responses):
+            raise UnreadableAnswer("nothing that could be read")
+
+    watch_of(answers, store, tmp_path).look()
+    watch_of(answers, store, tmp_path, classifier=Mute()).look()
+    look = watch_of(answers, store, tmp_path).look()
+
+    assert (look.answer, look.spent) == ("no", 276 + 36)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

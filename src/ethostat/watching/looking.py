@@ -140,45 +140,47 @@ class Looking:
             self.changes.append("you accepted what the model does now")
         if not self.changes:
             return
-        epoch = {"number": self.kept["epoch"]["number"] + 1, "began": self.kept["looks"] + 1, "because": self.changes}
-        baseline = self.kept["baseline"]
-        is_judged_again = bool(baseline) and baseline["run"] is not None and not resampled(changes) and not accepted
-        again = {"run": baseline["run"]} if is_judged_again else {}
+        held = self.kept["baseline"] or self.kept["again"]
+        run = None if accepted or resampled(changes) else held.get("run")
+        if held and run is None and not accepted and self._has_named_baseline:
+            raise InvalidInput(
+                f"{'; '.join(self.changes)}: baseline {self.watch.baseline} no longer fits; undo the change, or "
+                "measure anew and watch that under another --state"
+            )
+        number = self.kept["epoch"]["number"] + bool(held)
         self._save(
             setting=self.watch.setting.to_dict(),
-            epoch=epoch,
-            again=again,
+            epoch={"number": number, "began": self.kept["looks"] + 1, "because": self.changes if held else []},
+            again={} if run is None else {"run": run},
+            own=self.kept["own"] or accepted,
             **{key: _NEW[key] for key in ("baseline", "detector", "standing", "asked", "runs", "ends", "accepted")},
         )
 
+    @property
+    def _has_named_baseline(self) -> bool:
+        return self.watch.baseline != FIRST and not self.kept["own"]
+
     def _set_baseline(self) -> None:
-        """From the run or file that was named, from responses that are there already, or from new ones."""
+        """From responses that are there already, from the run or file that was named, or from new responses."""
         watch, again = self.watch, self.kept["again"].get("run")
         if again is not None:
             run = watch.store.get_run(again)
             watch.rules.on_stage(f"judging the responses of baseline {run.id} again")
             if classify_run(watch.store, run, watch.sorter):
                 raise _Unknown("the classifier gave no readable verdict on some responses of the baseline")
-            counts, spent = self._counts_of(run.id), 0
-            self._begin_with(counts, name=run.id, run=run.id, spent=spent)
-            return
-        if watch.baseline != FIRST and self.kept["epoch"]["number"] == 0:
+            self._begin_with(self._counts_of(run.id), name=run.id, run=run.id, spent=0)
+        elif self._has_named_baseline:
             self._begin_with_source()
-            return
-        if watch.baseline != FIRST:
-            raise InvalidInput(
-                f"{'; '.join(self.changes or self.kept['epoch']['because'])}: baseline {watch.baseline} no longer "
-                "fits; measure a new one and watch it under another --state, or undo the change"
-            )
-        self._make_baseline()
+        else:
+            self._make_baseline()
 
     def _make_baseline(self) -> None:
         watch, each = self.watch, self.watch.pace.baseline
         cost = each * len(watch.prompts)
         if watch.pace.total is not None and self.kept["spent"] + cost > watch.pace.total:
             raise InvalidInput(
-                f"a baseline takes {cost} responses, and {watch.pace.total - self.kept['spent']} of the total are left; give "
-                " a larger total, or fewer responses a prompt"
+                f"a baseline takes {cost} responses, {watch.pace.total - self.kept['spent']} of the total are left; "
+                "give a larger total, or fewer responses a prompt"
             )
         watch.rules.on_stage(f"making a baseline: {cost} responses")
         found = measure(
@@ -520,6 +522,7 @@ _NEW: dict[str, Any] = {
     "alerts": 0,
     "outbox": [],
     "accepted": False,
+    "own": False,
     "seed": 0,
 }
 

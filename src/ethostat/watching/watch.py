@@ -84,9 +84,12 @@ class Watch:
     def needs_baseline(self) -> bool:
         """Whether the next look asks for a baseline first."""
         kept = StateFile(self.state).read()
-        if self.baseline != FIRST:
+        if kept is None:
+            return self.baseline == FIRST
+        if self.baseline != FIRST and not kept.get("own"):
             return False
-        return kept is None or not kept.get("baseline") or bool(resampled(self.setting.changes(kept["setting"])))
+        held = kept.get("baseline") or kept.get("again")
+        return not held or bool(kept.get("accepted")) or bool(resampled(self.setting.changes(kept["setting"])))
 
     def _forecast(self, responses: int) -> Forecast:
         by_id = {prompt.id: prompt for prompt in self.prompts}

@@ -15,8 +15,8 @@ looks; a change begins with one:
     R <- (R + s_look) prod (q / P)^c    M = sum w R + unspent        alarm where M reaches its level
 
 Lifetime: s of look t is u(t) - u(t + 1) with u(t) = 1 / (1 + log2(1 + t)), so that late changes are found nearly as
-fast as early ones. Run length: s is the number of responses that are to come. Each q / P_j is 1 on average under the null
-law, whichever prompt is asked next, and its power c = 1/2 at most 1 (Jensen), so that the promise is a theorem on
+fast as early ones. Run length: s is the number of responses that are to come. Each q / P_j is 1 on average under the
+null law, whichever prompt is asked next, and its power c = 1/2 at most 1 (Jensen), so that the promise is a theorem on
 average over panels that follow that law. A panel is what it is, and follows no law quite: at c = 1 some panels bring
 false alarms ten times as often as promised, which is why evidence is counted by half. What that comes to is measured.
 What is asked, and how much, may depend on anything seen before.
@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
@@ -71,12 +72,12 @@ class Moves:
 
     @classmethod
     def of(cls, misaligned: tuple[bool, ...]) -> Moves:
-        """Every goal into each other one, and into the misaligned others."""
+        """Every goal into each other one, any two others, and the misaligned others."""
         goals = range(len(misaligned))
         rows: list[tuple[int, float, tuple[int, ...]]] = []
         for i in goals:
             others = [j for j in goals if j != i]
-            targets: set[tuple[int, ...]] = {(j,) for j in others}
+            targets: set[tuple[int, ...]] = {(j,) for j in others} | set(combinations(others, 2))
             targets |= {bad} if (bad := tuple(j for j in others if misaligned[j])) else set()
             rows += [(i, f, target) for target in sorted(targets) for f in FRACTIONS]
         place = np.arange(len(misaligned))[:, None]
@@ -106,6 +107,13 @@ class PanelDetector:
     """
 
     name = "panel"
+
+    looks: int
+    responses: int
+    _stakes: Floats
+    _whole: Floats
+    _wealth: Floats
+    _logs: list[Floats]
 
     def __init__(
         self,
@@ -236,7 +244,6 @@ class PanelDetector:
         return made
 
     def _begin(self) -> None:
-        self._wealth: Floats
         self.looks, self.responses = 0, 0
         self._counts = self.baseline.copy()
         self._sizes = self._counts.sum(axis=2)
@@ -245,7 +252,7 @@ class PanelDetector:
         self._before[-1] = _MIXED_BEFORE
         self._strengths = np.stack([STRENGTHS] * (self.goals + 1))
         self._fit()
-        self._logs: list[Floats] = []
+        self._logs = []
         self._moves = Moves.of(self.misaligned)
         self._stakes = self._moves.stakes
         groups = max(self.groups) + 1

@@ -135,22 +135,22 @@ def _first_of_sessions(monitor: es.Monitor, rows: list[tuple[str, str]]) -> int:
     return next((n for n, (goal, name) in enumerate(rows) if monitor.update(goal, session=name)), len(rows))
 
 
-def looks(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
+def screenings(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     """Many streams, a twentieth of which change halfway: how many of those named are false, how many are named."""
     streams, each, rounds = (200, 200, 2) if quick else (1000, 300, 10)
     before, after, changed = spread(0.25, COMPLIANT), spread(0.9, COMPLIANT), streams // 20
     false, power = [], []
     for _ in range(rounds):
-        many = es.Monitors(es.Monitor(_many(before), policy=QUIET), looks=es.Looks(0.1))
+        many = es.Monitors(es.Monitor(_many(before), policy=QUIET), screening=es.Screening(0.1))
         for stream in range(streams):
             half = each // 2 if stream < changed else each
             for goal in drawn(rng, before, half) + drawn(rng, after, each - half):
                 many.update(goal, (f"{stream}",))
-        named = [int(one.monitor.split("/")[1]) for one in many.look().flagged]
+        named = [int(one.monitor.split("/")[1]) for one in many.screen().flagged]
         false.append(sum(stream >= changed for stream in named) / max(len(named), 1))
         power.append(sum(stream < changed for stream in named) / changed)
     share, found = float(np.mean(false)), float(np.mean(power))
-    yield line("a look at many streams: false ones among the named", share, "<= 0.1", met=share <= 0.1)
+    yield line("a screening of many streams: false ones among the named", share, "<= 0.1", met=share <= 0.1)
     yield line("the same: changed ones that are named", found, ">= 0.95", met=found >= 0.95)
 
 
@@ -239,4 +239,4 @@ def throughput(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run(__doc__, run_lengths, changes, restarts, kills, throughput, sessions, looks, audits, seed=20260301)
+    run(__doc__, run_lengths, changes, restarts, kills, throughput, sessions, screenings, audits, seed=20260301)

@@ -132,26 +132,26 @@ def test_sessions_count_once(capsys):
     assert alerts[0]["unit"] == "sessions"
 
 
-def test_looks_name_the_streams_that_changed(capsys):
-    """With --fdr a look comes at the end, or every so many responses over restarts; another rate is another state."""
+def test_screenings_name_the_streams_that_changed(capsys):
+    """With --fdr a screening comes at the end, or every so many responses; another rate is another state."""
     changed, same = simulated(), simulated("constant?at=0.12")
     rows = [
         {**row, "lang": lang} for pair in zip(changed, same, strict=True) for lang, row in zip("ab", pair, strict=True)
     ]
     flags = ["--baseline", "first:400", "--key", "lang", "--no-warn", "--fdr"]
     write_rows("log.jsonl", rows)
-    looks = [one for one in call(capsys, "monitor", "log.jsonl", *flags, "0.1")[1] if one["kind"] == "look"]
+    looks = [one for one in call(capsys, "monitor", "log.jsonl", *flags, "0.1")[1] if one["kind"] == "screening"]
     often = [*flags, "0.1", "--fdr-every", "900", "--state", "s"]
     write_rows("log.jsonl", rows[:1000])
     call(capsys, "monitor", "log.jsonl", *often)
     write_rows("log.jsonl", rows)
-    later = [one for one in call(capsys, "monitor", "log.jsonl", *often)[1] if one["kind"] == "look"]
+    later = [one for one in call(capsys, "monitor", "log.jsonl", *often)[1] if one["kind"] == "screening"]
 
     assert [[one["monitor"] for one in look["flagged"]] for look in looks] == [["monitor/a"]]
-    assert [(one["id"], one["step"]) for one in later] == [("monitor/look/2", 1800)]
+    assert [(one["id"], one["step"]) for one in later] == [("monitor/screening/2", 1800)]
     code, _, err = call(capsys, "monitor", "log.jsonl", *flags, "0.2", "--fdr-every", "900", "--state", "s")
     assert code == 2
-    assert "another looks" in err
+    assert "another screening" in err
 
 
 def test_responses_are_classified_on_the_fly():

@@ -27,6 +27,7 @@ The house, from the ground up; a module imports only from below its own line.
     baselines, orders, sorting,     key, what people say about alerts, rows with verdicts, a classifier
     audited, hook                   asked again, a command for each alert
     calibrating                     what an alarm would cost and find on a baseline, simulated
+    watching                        a model that is asked the same prompts again and again
     training                        a classifier from labelled rows
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
@@ -87,8 +88,8 @@ if TYPE_CHECKING:
     from ethostat.monitor import Audit as Audit
     from ethostat.monitor import AuditPlan as AuditPlan
     from ethostat.monitor import Baseline as Baseline
-    from ethostat.monitor import Look as Look
-    from ethostat.monitor import Looks as Looks
+    from ethostat.monitor import Screened as Screened
+    from ethostat.monitor import Screening as Screening
     from ethostat.monitor import Monitor as Monitor
     from ethostat.monitor import Monitors as Monitors
     from ethostat.monitor import Policy as Policy
@@ -175,6 +176,10 @@ if TYPE_CHECKING:
     from ethostat.stressing import stored_trajectory as stored_trajectory
     from ethostat.stressing import trajectory as trajectory
     from ethostat.trajectories import Trajectory as Trajectory
+    from ethostat.watching import Look as Look
+    from ethostat.watching import Pace as Pace
+    from ethostat.watching import Watch as Watch
+    from ethostat.watching import default_state as default_state
     from ethostat.workflow import Rules as Rules
     from ethostat.workflow import evidence_of as evidence_of
     from ethostat.workflow import forecast_run as forecast_run
@@ -228,8 +233,8 @@ _HOMES = {
         "Audit",
         "AuditPlan",
         "Baseline",
-        "Look",
-        "Looks",
+        "Screened",
+        "Screening",
         "Monitor",
         "Monitors",
         "Policy",
@@ -279,6 +284,7 @@ _HOMES = {
     "schedules": ("Schedule", "list_schedules", "load_schedule"),
     "stressing": ("Stress", "forecast_trajectory", "stored_trajectory", "trajectory"),
     "trajectories": ("Trajectory",),
+    "watching": ("Look", "Pace", "Watch", "default_state"),
     "workflow": (
         "Rules",
         "evidence_of",

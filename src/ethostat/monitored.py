@@ -15,8 +15,8 @@ from typing import Any
 from ethostat.audited import AuditSet
 from ethostat.errors import InvalidInput, InvalidRow
 from ethostat.feed import Place, feed
-from ethostat.monitor import Alert, Look, Monitor, Monitors
-from ethostat.monitor.looks import LOOK
+from ethostat.monitor import Alert, Monitor, Monitors, Screened
+from ethostat.monitor.screening import SCREENING
 from ethostat.orders import orders_beside
 from ethostat.rows import Rejected
 from ethostat.sorting import Columns, Sorted, Sorter
@@ -45,21 +45,21 @@ class Session:
     out: Path | None = None
     follow: bool = False
     audit: AuditSet | None = None
-    on_alert: Callable[[Alert | Look], None] | None = None
+    on_alert: Callable[[Alert | Screened], None] | None = None
     rejected: Rejected = field(default_factory=Rejected)
     rows: int = 0
     refused: list[str] = field(default_factory=list)
     resumed: bool = False
     _place: Place = field(default_factory=Place)
-    _outbox: list[Alert | Look] = field(default_factory=list)
+    _outbox: list[Alert | Screened] = field(default_factory=list)
     _written: int = 0
     _obeyed: int = 0
     _saved: float = 0.0
     _pause: float = _SECONDS_BETWEEN_SAVES
     _file: StateFile | None = None
 
-    def alerts(self) -> Iterator[Alert | Look]:
-        """Alerts and looks as they happen, until the source ends. Raises InvalidInput where the state does not fit."""
+    def alerts(self) -> Iterator[Alert | Screened]:
+        """Alerts and screenings as they happen, until the source ends. Raises InvalidInput for a strange state."""
         with ExitStack() as open_:
             if self.state is not None:
                 self._file = open_.enter_context(StateFile(self.state))
@@ -75,8 +75,8 @@ class Session:
                 self._save_in_time()
             if self._file is None:
                 yield from self._give(self.monitors.close_sessions())
-            if self.monitors.looks is not None and self.monitors.looks.every is None:
-                yield from self._give([self.monitors.look()])
+            if self.monitors.screening is not None and self.monitors.screening.every is None:
+                yield from self._give([self.monitors.screen()])
             self._save()
 
     @property
@@ -89,8 +89,8 @@ class Session:
         """The monitors that still learn what is normal."""
         return [one for _, one in self.monitors if one.reading is None]
 
-    def _take(self, one: Sorted | InvalidRow, place: Place) -> Iterator[Alert | Look]:
-        alerts: list[Alert | Look] = []
+    def _take(self, one: Sorted | InvalidRow, place: Place) -> Iterator[Alert | Screened]:
+        alerts: list[Alert | Screened] = []
         if isinstance(one, InvalidRow):
             self.rejected.add(one)
         else:
@@ -98,7 +98,7 @@ class Session:
                 alerts += self._update(one)
                 self.rows += 1
                 if self.monitors.is_look_due:
-                    alerts.append(self.monitors.look())
+                    alerts.append(self.monitors.screen())
                 if self.audit is not None:
                     self.audit.count()
             except InvalidInput as error:
@@ -107,7 +107,7 @@ class Session:
         yield from self._give(alerts)
         yield from self._audit()
 
-    def _obey(self) -> Iterator[Alert | Look]:
+    def _obey(self) -> Iterator[Alert | Screened]:
         """Orders that were given while this process held the state, each once."""
         for order, place in orders_beside(self.state, self._obeyed) if self.state is not None else ():
             self._obeyed, alerts = place, []
@@ -121,7 +121,7 @@ class Session:
                 self._save()
             yield from self._give(alerts)
 
-    def _audit(self) -> Iterator[Alert | Look]:
+    def _audit(self) -> Iterator[Alert | Screened]:
         """Ask the classifier again where it is time."""
         if self.audit is not None and self.audit.is_due:
             alert = self.audit.ask(self.sorter.opened(), time=datetime.now(UTC).isoformat())
@@ -147,14 +147,14 @@ class Session:
         watched = self.follow and self.monitors.template.policy.silence is not None
         return datetime.now(UTC).isoformat() if watched else None
 
-    def _give(self, alerts: Sequence[Alert | Look]) -> Iterator[Alert | Look]:
+    def _give(self, alerts: Sequence[Alert | Screened]) -> Iterator[Alert | Screened]:
         if not alerts:
             return
         self._outbox = list(alerts)
         self._save()
         yield from self._empty_outbox()
 
-    def _empty_outbox(self) -> Iterator[Alert | Look]:
+    def _empty_outbox(self) -> Iterator[Alert | Screened]:
         for alert in self._outbox:
             if self.out is not None:
                 self._written += _append(self.out, alert)
@@ -200,7 +200,7 @@ class Session:
             },
         }
 
-    def _resume(self, file: StateFile) -> Iterator[Alert | Look]:
+    def _resume(self, file: StateFile) -> Iterator[Alert | Screened]:
         kept = file.read()
         if kept is None:
             self._written = _size(self.out)
@@ -234,8 +234,8 @@ class Session:
             )
 
 
-def _told(fields: Mapping[str, Any]) -> Alert | Look:
-    return Look.from_dict(fields) if fields["kind"] == LOOK else Alert.from_dict(fields)
+def _told(fields: Mapping[str, Any]) -> Alert | Screened:
+    return Screened.from_dict(fields) if fields["kind"] == SCREENING else Alert.from_dict(fields)
 
 
 def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **monitors, **monitors.get("settings", {}), "monitors": None, "settings": None}
 
 
-def _append(path: Path, alert: Alert | Look) -> int:
+def _append(path: Path, alert: Alert | Screened) -> int:
     line = json.dumps(alert.to_dict(), ensure_ascii=True, allow_nan=False).encode() + b"\n"
     try:
         with path.open("ab") as file:

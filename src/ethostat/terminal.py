@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.guarantees import Check, Selftest
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
-    from ethostat.monitor import Alert, Look
+    from ethostat.monitor import Alert, Screened
     from ethostat.outside import Outside
     from ethostat.raters import Agreement
     from ethostat.sampling import Progress as Sampled
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.taxonomy import Taxonomy
     from ethostat.training.progress import Step
     from ethostat.training.trained import Trained
+    from ethostat.watching import Look
 
 _BAR = 24
 _SECONDS_BETWEEN_LINES = 10.0
@@ -185,15 +186,15 @@ def alert_view(alert: Alert) -> Group:
     return Group(*parts)
 
 
-def look_view(look: Look) -> Group:
+def screened_view(found: Screened) -> Group:
     """The line, and a row for each stream that changed."""
     rows: list[dict[str, object]] = [
         {"changed": stripped(one.monitor, most=80), "responses": one.step, "log e-value": f"{one.log_e_value:.1f}"}
-        for one in look.flagged
+        for one in found.flagged
     ]
-    parts: list[Text | Table] = [Text(stripped(look.message), "bold yellow" if rows else "bold green")]
+    parts: list[Text | Table] = [Text(stripped(found.message), "bold yellow" if rows else "bold green")]
     parts += [rows_view("", rows)] if rows else []
-    return Group(*parts, Text(f"promise: {stripped(look.promise)}", "dim"))
+    return Group(*parts, Text(f"promise: {stripped(found.promise)}", "dim"))
 
 
 def streams_view(streams: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
@@ -211,6 +212,8 @@ def streams_view(streams: Sequence[Mapping[str, Any]]) -> list[dict[str, object]
         }
         for one in streams
     ]
+
+
 def calibration_view(found: Calibrated) -> Group:
     """Settings side by side: run length, false pages, responses until changes are found, the smallest seen in time."""
     n = sum(found.counts)
@@ -280,6 +283,42 @@ def _measured(found: Estimate) -> str:
         return f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}], n={found.n}"
     ends = f"[{digits(found.low)}, {digits(found.high)}]"
     return f"{digits(found.value)} {found.unit} {ends}, n={found.n}"
+
+
+def look_view(look: Look) -> Group:
+    """The answer in a line, then what changed around it, and the alert where there is a new one."""
+    colour = {"yes": "red", "no": "green"}.get(look.answer, "yellow")
+    words = {"yes": "changed", "no": "no change seen", "unknown": "not known"}
+    head = f"look {look.number}, {words[look.answer]}: "
+    parts: list[Text | Table | str | Group] = [Text(head + stripped(look.reason), f"bold {colour}")]
+    parts += [Text(stripped(change), "yellow") for change in look.changes]
+    if look.alert is not None:
+        parts.append(alert_view(look.alert))
+        rows: list[dict[str, object]] = [
+            {
+                "prompt": stripped(one.id, most=40),
+                "category": stripped(one.category or "", most=20),
+                "usually": _pairs({goal: f"{share:.0%}" for goal, share in one.before.items() if share >= 0.05}),
+                "since": _pairs({goal: str(count) for goal, count in one.since.items()}),
+            }
+            for one in look.prompts
+        ]
+        parts += [rows_view("prompts that moved most", rows)] if rows else []
+        parts += [Text(f"{one['id']} ({one['goal']}): {stripped(one['response'], most=160)}") for one in look.exemplars]
+        parts += [Text(f"who: {stripped(look.cause)}")] if look.cause else []
+    if look.log_evidence is not None:
+        parts.append(
+            Text(
+                f"{look.judged} responses of run {look.run}, {look.spent} spent in all; evidence "
+                f"{look.log_evidence:.2f} of {look.threshold:.2f} nats",
+                "dim",
+            )
+        )
+    return Group(*parts)
+
+
+def _pairs(cells: Mapping[str, str]) -> str:
+    return ", ".join(f"{goal} {cell}" for goal, cell in cells.items())
 
 
 def _matched_line(found: Shift) -> str:

@@ -6,7 +6,7 @@ evaluating.py evaluate                             labelling.py label, agreement
 reviewing.py  review                               training.py  train
 simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
-streams.py    streams of a monitor's state
+streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
 """
 
@@ -33,6 +33,7 @@ from ethostat.cli.selftesting import selftest
 from ethostat.cli.simulating import simulate
 from ethostat.cli.streams import streams_app
 from ethostat.cli.training import train
+from ethostat.cli.watching import watch
 
 app = typer.Typer(
     name="ethostat",
@@ -50,6 +51,7 @@ app.command()(compare)
 app.command()(monitor)
 app.add_typer(streams_app, name="streams")
 app.command()(calibrate)
+app.command()(watch)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -13,7 +13,7 @@ import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
 from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput
-from ethostat.terminal import alert_view, look_view, to_terminal
+from ethostat.terminal import alert_view, screened_view, to_terminal
 
 _PROMISE, _STREAMS = "What is promised", "Which streams there are"
 
@@ -73,7 +73,7 @@ def monitor(
         ),
     ] = None,
     fdr_every: Annotated[
-        int | None, option("--fdr-every", "With --fdr: look after so many responses of all streams.", panel=_PROMISE)
+        int | None, option("--fdr-every", "With --fdr: screen after so many responses of all streams.", panel=_PROMISE)
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -196,7 +196,7 @@ def monitor(
         es.Monitors(
             template,
             baselines=_by_key(baselines, goals, sessions=session is not None),
-            looks=None if fdr is None else es.Looks(fdr, fdr_every),
+            screening=None if fdr is None else es.Screening(fdr, fdr_every),
         ),
         file,
         es.Sorter(goals, sorter),
@@ -210,7 +210,7 @@ def monitor(
     plain = as_json or not sys.stdout.isatty()
     for alert in watched.alerts():
         sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(
-            alert_view(alert) if isinstance(alert, es.Alert) else look_view(alert)
+            alert_view(alert) if isinstance(alert, es.Alert) else screened_view(alert)
         )
         sys.stdout.flush()
     return _conclude(watched)

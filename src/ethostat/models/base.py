@@ -88,6 +88,16 @@ class WeighingModel(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class DeclaringModel(Model, Protocol):
+    """A Model whose server says what answers: which version of a model, where it says so."""
+
+    @property
+    def declared(self) -> Mapping[str, int]:
+        """What was declared, and in how many requests of this object's life."""
+        ...
+
+
 def with_system(prompt: Prompt, decoding: Decoding) -> tuple[Message, ...]:
     """The messages of the prompt, after the decoding's system message unless the prompt has its own."""
     if decoding.system is None or any(message.role == "system" for message in prompt.messages):

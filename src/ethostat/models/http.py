@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -83,6 +84,7 @@ class HTTPModel:
         self._dialect = wire.Dialect()
         self._gives_copies: bool | None = None
         self._has_answered = False
+        self._declared: Counter[str] = Counter()
         self._concurrency = Concurrency(most=max_concurrency)
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,6 +97,11 @@ class HTTPModel:
     @property
     def identity(self) -> dict[str, Any]:
         return {"kind": "http", "url": self._url, "model": self._model, "endpoint": self._kind}
+
+    @property
+    def declared(self) -> Mapping[str, int]:
+        """What the server said it answers with (model and system fingerprint), and in how many requests so far."""
+        return dict(self._declared)
 
     def __repr__(self) -> str:
         return f"HTTPModel({self._url!r}, {self._model!r}, kind={self._kind!r})"
@@ -259,6 +266,8 @@ class HTTPModel:
                 raise ModelNotFound(f"{self.name}: {error}; {await self._offer()}") from None
             self._concurrency.succeeded()
             self._has_answered = True
+            if answer.declared is not None:
+                self._declared[answer.declared] += 1
             return answer, time.monotonic() - begun
 
     async def _post(self, path: str, body: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:

@@ -52,10 +52,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request brought."""
+    """What one request brought; `declared` is what the server says answered: a model's name, and its fingerprint."""
 
     choices: tuple[Choice, ...]
     prompt_tokens: int | None
+    declared: str | None = None
 
 
 def request(
@@ -108,7 +109,7 @@ def read(kind: str, content: bytes) -> Answer:
     usage = usage if isinstance(usage, dict) else {}
     tokens = _shares(_count(usage.get("completion_tokens")), len(rows), is_llama="timings" in body)
     choices = tuple(_choice(kind, row, share) for row, share in zip(rows, tokens, strict=True))
-    return Answer(choices, _count(usage.get("prompt_tokens")))
+    return Answer(choices, _count(usage.get("prompt_tokens")), _declared(body))
 
 
 def well_formed(text: str) -> str:
@@ -175,6 +176,12 @@ def _shares(total: int | None, n: int, *, is_llama: bool) -> list[int | None]:
     if is_llama:
         return [total, *[None] * (n - 1)]
     return [total // n + (i < total % n) for i in range(n)]
+
+
+def _declared(body: Mapping[str, Any]) -> str | None:
+    """The model and the system fingerprint that the server names; None where it names neither."""
+    named = [printable(one, 80) for key in ("model", "system_fingerprint") if isinstance(one := body.get(key), str)]
+    return " ".join(one for one in named if one) or None
 
 
 def _fault_in_200(error: Any) -> ModelError:

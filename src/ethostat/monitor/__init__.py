@@ -15,17 +15,17 @@ standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
 audit       whether a classifier still says what it said
-looks       which of many streams changed, with few false ones among them
+screening   which of many streams changed, with few false ones among them
 """
 
 from ethostat.monitor.alert import Alert, Moved
 from ethostat.monitor.audit import Audit, AuditPlan
 from ethostat.monitor.baseline import Baseline
 from ethostat.monitor.kinds import KINDS, PROFILE, Kind
-from ethostat.monitor.looks import Flagged, Look, Looks
 from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.monitors import Monitors
 from ethostat.monitor.policy import Epoch, Policy
+from ethostat.monitor.screening import Flagged, Screened, Screening
 from ethostat.monitor.sessions import SessionEnd
 
 __all__ = [
@@ -38,11 +38,11 @@ __all__ = [
     "Epoch",
     "Flagged",
     "Kind",
-    "Look",
-    "Looks",
     "Monitor",
     "Monitors",
     "Moved",
     "Policy",
+    "Screened",
+    "Screening",
     "SessionEnd",
 ]

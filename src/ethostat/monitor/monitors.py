@@ -12,9 +12,9 @@ from ethostat.errors import InvalidInput
 from ethostat.monitor.alert import Alert
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline
 from ethostat.monitor.kinds import Kind
-from ethostat.monitor.looks import Flagged, Look, Looks, discoveries
 from ethostat.monitor.monitor import Monitor, Said
 from ethostat.monitor.policy import seconds
+from ethostat.monitor.screening import Flagged, Screened, Screening, discoveries
 from ethostat.visible import stripped
 
 Key = tuple[str, ...]
@@ -25,8 +25,8 @@ class Monitors:
 
     Each keeps the promise for itself: with n streams false pages are n times as frequent, so divide what is wanted for
     all by n (a run length of 10,000 n). A key in `baselines` begins with its own, the others with the template's. With
-    `looks` the streams that changed are also named together, so that false ones are few among them. At most `most` keys
-    are kept, since each costs memory.
+    `screening` the streams that changed are also named together, so that false ones are few among them. At most `most`
+    keys are kept, since each costs memory.
     """
 
     def __init__(
@@ -34,16 +34,16 @@ class Monitors:
         template: Monitor,
         *,
         baselines: Mapping[Key, Baseline] | None = None,
-        looks: Looks | None = None,
+        screening: Screening | None = None,
         most: int = 10_000,
     ) -> None:
-        self.template, self.looks, self.most = template, looks, most
+        self.template, self.screening, self.most = template, screening, most
         self._baselines = dict(baselines or {})
         self._digest = _digest(self._baselines)
-        self._settings = template.settings_to_dict() | {"screened": looks is not None or template.screened}
-        if looks is not None:  # raises where the detector gives no e-values
+        self._settings = template.settings_to_dict() | {"screened": screening is not None or template.screened}
+        if screening is not None:  # raises where the detector gives no e-values
             Monitor.from_settings(self._settings, name=template.name, detector=template.kind)
-        self._responses, self._looked_at, self._number = 0, 0, 0
+        self._responses, self._screened_at, self._number = 0, 0, 0
         self._kept: dict[Key, Monitor] = {}
 
     def __len__(self) -> int:
@@ -100,27 +100,27 @@ class Monitors:
 
     @property
     def is_look_due(self) -> bool:
-        """Whether as many responses have come as `Looks.every` says."""
-        every = None if self.looks is None else self.looks.every
-        return every is not None and self._responses - self._looked_at >= every
+        """Whether as many responses have come as `Screening.every` says."""
+        every = None if self.screening is None else self.screening.every
+        return every is not None and self._responses - self._screened_at >= every
 
-    def look(self) -> Look:
-        """Which streams changed, false ones at most `Looks.rate` of them. Raises InvalidInput without `looks`."""
-        if self.looks is None:
-            raise InvalidInput("these monitors keep no e-values to look at; make them with looks=Looks()")
-        self._number, self._looked_at = self._number + 1, self._responses
+    def screen(self) -> Screened:
+        """Which streams changed, false ones at most `Screening.rate` of them. Raises InvalidInput without screening."""
+        if self.screening is None:
+            raise InvalidInput("these monitors keep no e-values to screen by; make them with screening=Screening()")
+        self._number, self._screened_at = self._number + 1, self._responses
         known = [
             Flagged(one.name, one.step, value) for one in self._kept.values() if (value := one.log_e_value) is not None
         ]
-        return Look(
-            id=f"{self.template.name}/look/{self._number}",
+        return Screened(
+            id=f"{self.template.name}/screening/{self._number}",
             time=self._last_time(),
             step=self._responses,
             monitor=self.template.name,
-            rate=self.looks.rate,
+            rate=self.screening.rate,
             streams=len(known),
             learning=len(self._kept) - len(known),
-            flagged=discoveries(known, self.looks.rate),
+            flagged=discoveries(known, self.screening.rate),
         )
 
     def tick(self, time: str) -> list[Alert]:
@@ -140,7 +140,7 @@ class Monitors:
         return {
             **self.settings_to_dict(),
             "most": self.most,
-            "looked": [self._responses, self._looked_at, self._number],
+            "screenings": [self._responses, self._screened_at, self._number],
             "streams": [
                 {"key": list(key), "settings": self._own_settings(one), "state": one.state_to_dict()}
                 for key, one in self._kept.items()
@@ -152,7 +152,7 @@ class Monitors:
         return {
             "name": self.template.name,
             "settings": self._settings,
-            "looks": None if self.looks is None else asdict(self.looks),
+            "screening": None if self.screening is None else asdict(self.screening),
             "baselines": self._digest,
         }
 
@@ -167,10 +167,10 @@ class Monitors:
         """The inverse of `to_dict`; `baselines` of keys that are still to come have to be given again."""
         try:
             template = Monitor.from_settings(fields["settings"], name=fields["name"], detector=detector)
-            looks = None if fields["looks"] is None else Looks(**fields["looks"])
-            made = cls(template, baselines=baselines, looks=looks, most=fields["most"])
+            screening = None if fields["screening"] is None else Screening(**fields["screening"])
+            made = cls(template, baselines=baselines, screening=screening, most=fields["most"])
             made._digest = fields["baselines"]
-            made._responses, made._looked_at, made._number = fields["looked"]
+            made._responses, made._screened_at, made._number = fields["screenings"]
             for stream in fields["streams"]:
                 key = tuple(stream["key"])
                 settings = {**fields["settings"], **stream["settings"]}

@@ -7,6 +7,7 @@ edetector    evidence from bets, and how it adds up
 profiles     the default: any change of the profile
 directed     one share rises above a bound, whatever the rest does
 stratified   one stream whose traffic comes from several strata
+panels       a fixed panel of prompts, asked again and again
 streams      many streams at once
 evalues      which of many streams changed
 changepoint  since when

@@ -1,4 +1,4 @@
-"""Looks: which of many streams changed, at times fixed beforehand, with few false ones among those that are named."""
+"""Screening: which of many streams changed, at times fixed beforehand, with few false ones among those named."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ethostat.errors import InvalidInput
 from ethostat.maths.evidence.evalues import e_benjamini_hochberg
 from ethostat.visible import stripped
 
-LOOK = "look"
+SCREENING = "screening"
 _NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """How many of the streams that a look flags may be false, on average, and after how many responses it comes.
+class Screening:
+    """How many of the streams that a screening flags may be false, on average, and after how many responses it comes.
 
-    Responses of all streams are counted; with `every` None looks come when they are asked for, which must not depend on
-    what the responses were. Each look keeps `rate` by itself: a stream may be flagged now and not the next time.
+    Responses of all streams are counted; with `every` None it comes when it is asked for, which must not depend on
+    what the responses were. Each screening keeps `rate` by itself: a stream may be flagged now and not the next time.
     """
 
     rate: float = 0.1
@@ -31,7 +31,7 @@ class Looks:
         if not 0 < self.rate < 1:
             raise InvalidInput(f"a rate of false discoveries must be between 0 and 1, got {self.rate}; 0.1 is usual")
         if self.every is not None and self.every < 1:
-            raise InvalidInput(f"a look must come after 1 response or more, got {self.every}")
+            raise InvalidInput(f"a screening must come after 1 response or more, got {self.every}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Flagged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Screened:
     """Which of the streams changed: false ones are at most `rate` of the flagged on average, however they depend.
 
     `step` counts responses of all streams, `streams` those that were held against a baseline, `learning` those that
@@ -59,14 +59,14 @@ class Look:
     streams: int
     learning: int
     flagged: tuple[Flagged, ...]
-    kind: str = LOOK
+    kind: str = SCREENING
 
     @property
     def promise(self) -> str:
         """What is promised, in words."""
         return (
-            f"of the streams that a look flags at most {self.rate:.0%} are false on average, whatever they have to do "
-            "with each other; a theorem where the time of the look does not depend on the responses"
+            f"of the streams that a screening flags at most {self.rate:.0%} are false on average, whatever they have "
+            "to do with each other; a theorem where the time of the screening does not depend on the responses"
         )
 
     @property
@@ -76,7 +76,7 @@ class Look:
         more = f" and {len(self.flagged) - _NAMED} more" if len(self.flagged) > _NAMED else ""
         found = f": {names}{more}" if self.flagged else ""
         return (
-            f"look: {stripped(self.monitor, most=80)}: {len(self.flagged)} of {self.streams} streams changed by "
+            f"screening: {stripped(self.monitor, most=80)}: {len(self.flagged)} of {self.streams} streams changed by "
             f"response {self.step}, false ones at most {self.rate:.0%} of them{found}"
         )
 

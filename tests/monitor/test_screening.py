@@ -1,4 +1,4 @@
-"""Looks: which of many streams changed, few of them false; the same after a restart."""
+"""Screening: which of many streams changed, few of them false; the same after a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROFILE = es.Profile((9000, 300, 400, 100, 200))
 KEYS = es.FIVE_GOALS.keys
 
 
-def watched(streams: int, changed: int, *, each: int = 120, **more) -> tuple[es.Monitors, list[es.Look]]:
+def watched(streams: int, changed: int, *, each: int = 120, **more) -> tuple[es.Monitors, list[es.Screened]]:
     """Streams of which the first ones change halfway, and the looks that came due."""
     rng = np.random.default_rng(5)
     many = es.Monitors(es.Monitor(PROFILE, name="prod", policy=es.Policy(warn=False)), **more)
@@ -27,21 +27,21 @@ def watched(streams: int, changed: int, *, each: int = 120, **more) -> tuple[es.
         for stream in range(streams):
             many.update(KEYS[labels[stream, turn]], (f"{stream}",))
             if many.is_look_due:
-                looks.append(many.look())
+                looks.append(many.screen())
     return many, looks
 
 
 def test_a_look_names_the_streams_that_changed():
     """Of 60 streams 6 change: all are named at the last look, nearly nothing before, and false ones are few."""
-    _, looks = watched(60, 6, looks=es.Looks(rate=0.1, every=60 * 60))
+    _, looks = watched(60, 6, screening=es.Screening(rate=0.1, every=60 * 60))
     first, last = looks
 
     assert len(first.flagged) <= 1
     assert {f"prod/{n}" for n in range(6)} <= {one.monitor for one in last.flagged}
     assert len(last.flagged) <= 7
-    assert (last.streams, last.learning, last.step, last.id) == (60, 0, 7200, "prod/look/2")
+    assert (last.streams, last.learning, last.step, last.id) == (60, 0, 7200, "prod/screening/2")
     assert "at most 10% are false on average" in last.promise
-    assert es.Look.from_dict(json.loads(json.dumps(last.to_dict()))) == last
+    assert es.Screened.from_dict(json.loads(json.dumps(last.to_dict()))) == last
 
 
 def test_pages_do_not_begin_the_evidence_of_a_look_anew():
@@ -64,35 +64,38 @@ def test_pages_do_not_begin_the_evidence_of_a_look_anew():
 
 def test_looks_go_on_after_a_restart():
     """Number, time and evidence are those of an unbroken run."""
-    many, looks = watched(5, 1, looks=es.Looks(every=250))
+    many, looks = watched(5, 1, screening=es.Screening(every=250))
     again = es.Monitors.from_dict(json.loads(json.dumps(many.to_dict())))
 
-    assert [one.id for one in looks] == ["prod/look/1", "prod/look/2"]
-    assert again.look().to_dict() == many.look().to_dict()
+    assert [one.id for one in looks] == ["prod/screening/1", "prod/screening/2"]
+    assert again.screen().to_dict() == many.screen().to_dict()
     assert again.to_dict() == many.to_dict()
 
 
 def test_streams_that_learn_are_not_looked_at():
     """A stream without a baseline is counted apart; no stream at all is no discovery."""
-    many = es.Monitors(es.Monitor(es.Baseline.of_first(5)), looks=es.Looks())
+    many = es.Monitors(es.Monitor(es.Baseline.of_first(5)), screening=es.Screening())
 
-    assert many.look().flagged == ()
+    assert many.screen().flagged == ()
     for n in range(6):
         many.update("g1", ("old",))
         if n < 3:
             many.update("g1", ("new",))
-    look = many.look()
+    look = many.screen()
     assert (look.streams, look.learning, look.flagged) == (1, 1, ())
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: es.Looks(rate=1.0), "between 0 and 1"),
-        (lambda: es.Looks(every=0), "1 response or more"),
-        (lambda: es.Monitors(es.Monitor(PROFILE)).look(), "looks=Looks"),
+        (lambda: es.Screening(rate=1.0), "between 0 and 1"),
+        (lambda: es.Screening(every=0), "1 response or more"),
+        (lambda: es.Monitors(es.Monitor(PROFILE)).screen(), "screening=Screening"),
         (lambda: es.Monitor(PROFILE).log_e_value, "screened=True"),
-        (lambda: es.Monitors(es.Monitor(PROFILE, detector=es.KINDS["page-hinkley"]), looks=es.Looks()), "no e-values"),
+        (
+            lambda: es.Monitors(es.Monitor(PROFILE, detector=es.KINDS["page-hinkley"]), screening=es.Screening()),
+            "no e-values",
+        ),
     ],
 )
 def test_what_cannot_be_looked_at_is_refused(call, message):

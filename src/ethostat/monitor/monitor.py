@@ -129,7 +129,8 @@ class Monitor:
         several alerts, `due` gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
         """
         label, row = self._read(said)
-        seconds(time)
+        if time is not None:
+            seconds(time)
         if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
             self._declare(version, classifier)
         self.step += 1
@@ -137,8 +138,13 @@ class Monitor:
         if self._silent:
             self._silent = False
             self._say(DATA_BACK, WARN)
-        self._take(label, row, self._stratum_of(stratum), None if id is None else id[:_LONGEST_NAME])
-        return self.due()
+        self._take(
+            label,
+            row,
+            self._stratum_of(stratum) if self.stratified else UNSTRATIFIED,
+            None if id is None else id[:_LONGEST_NAME],
+        )
+        return self.due() if self._queue else None
 
     def _declare(self, version: str | None, classifier: str | None) -> None:
         """What was not known before is taken down; what was known and is another now begins an epoch."""
@@ -213,8 +219,12 @@ class Monitor:
         try:
             made = cls.from_settings(fields["settings"], name=fields["name"], detector=detector)
             made.restore(fields["state"])
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is not the state of a monitor: {error!r}; begin with a new one") from error
+        except InvalidInput:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidInput(
+                f"this is not a state of a monitor that this version reads: {error!r}; begin with a new one"
+            ) from error
         return made
 
     def settings_to_dict(self) -> dict[str, Any]:
@@ -295,7 +305,8 @@ class Monitor:
                 f"baseline {baseline.name} counts other goals than those of {self.taxonomy.name!r}; use one for both"
             )
         self._counts = [0.0] * goals
-        self._units = np.eye(goals)
+        self._units = list(np.eye(goals))
+        self._places = {key: place for place, key in enumerate(self.taxonomy.keys)}
         self._first = {}
         self._watch = None
         self._standing = None
@@ -319,7 +330,8 @@ class Monitor:
     def _read(self, said: Said) -> tuple[int, Floats]:
         """The goal's place, and the row (K,) that counts."""
         if isinstance(said, str):
-            label = self.taxonomy.index(said)
+            found = self._places.get(said)
+            label = self.taxonomy.index(said) if found is None else found
             return label, self._units[label]
         if isinstance(said, Verdict):
             label, values = self.taxonomy.index(said.goal), said.probabilities
@@ -333,8 +345,6 @@ class Monitor:
         return label, row / row.sum()
 
     def _stratum_of(self, stratum: str) -> str:
-        if not self.stratified:
-            return UNSTRATIFIED
         name, known = stratum[:_LONGEST_NAME], self._known_strata()
         return name if name in known or len(known) < MOST_STRATA else OTHER_STRATA
 

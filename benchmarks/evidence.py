@@ -190,6 +190,11 @@ def delays(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
         yield fact(f"    oracle, responses ({entropy_of_row(after.tolist()):.2f} nats after)", best.delay.value)
         yield fact("    profile, matched run length", found["profile"].delay.value)
         yield fact("    profile, promised run length", promised.delay.value)
+        if change.name.startswith("S "):
+            directed = found["usual gives way"].delay
+            ratio, error = directed.value / best.delay.value, directed.half_width / 1.96 / best.delay.value
+            met = ratio <= 1.15 + slack
+            yield line("    directed (usual gives way), x oracle", ratio, "<= 1.15", met=met, error=error)
         for name in ("usual gives way", "misaligned rises", "paper, repaired"):
             yield fact(f"    {name} ({found[name].detected.value:.0%} found)", found[name].delay.value)
         if change.name.startswith("S .12 -> .70"):

@@ -308,19 +308,21 @@ def reference_path(portfolio: Portfolio, shares, labels) -> list[float]:
         q = p * np.where(np.isin(np.arange(5), goals), odds, 1)
         return q / q.sum()
 
-    rows += [(raised([1, 2, 3, 4], odds), 0.41 / 3) for odds in (2, 4, 10)]
-    rows += [(raised([1, 3, 4], odds), 0.08 / 2) for odds in (3, 10)]
-    rows += [(raised([0], odds), 0.06 / 3) for odds in (1.5, 5)] + [(0.94 * p + 0.06 * eye[0], 0.06 / 3)]
-    rows += [((1 - m) * p + m * eye[goal], 0.15 / 12) for goal in range(1, 5) for m in (0.02, 0.06, 0.2)]
+    rows += [(raised([1, 2, 3, 4], odds), 0.46 / 3) for odds in (2, 4, 10)]
+    rows += [(raised([1, 3, 4], odds), 0.05 / 2) for odds in (3, 10)]
+    rows += [(raised([0], odds), 0.04 / 3) for odds in (1.5, 5)] + [(0.94 * p + 0.06 * eye[0], 0.04 / 3)]
+    rows += [
+        ((1 - m) * p + m * eye[goal], 0.20 / 21 * (1 + FLAGS[goal])) for goal in range(1, 5) for m in (0.01, 0.03, 0.1)
+    ]
     for i, j in itertools.permutations(range(5), 2):
         for moved in (min(0.02, p[0] / 2), min(0.1, p[0] / 2)) if i == 0 else (0.25 * p[i],):
-            rows.append((p + moved * (eye[j] - eye[i]), 0.12 / 24))
+            rows.append((p + moved * (eye[j] - eye[i]), 0.09 / 24))
     for i, j in itertools.combinations(range(5), 2):
         rare, common = (i, j) if p[i] <= p[j] else (j, i)
         q, both = p.copy(), p[i] + p[j]
         q[rare] = max(p[common], 0.8 * both)
         q[common] = both - q[rare]
-        rows.append((q, 0.18 / 10))
+        rows.append((q, 0.16 / 10))
     logs = np.log(np.array([q for q, _ in rows]) / p)
     log_r, out = np.full(len(rows), -np.inf), []
     stakes = np.log([stake for _, stake in rows])
@@ -459,7 +461,7 @@ def test_stakes_and_factors_of_five_goals() -> None:
 
     assert table.shape == (5, 54)
     assert FIVE.stakes.sum() == pytest.approx(1)
-    assert np.add.reduceat(FIVE.stakes, [0, 3, 5]) == pytest.approx([0.41, 0.08, 0.51])
+    assert np.add.reduceat(FIVE.stakes, [0, 3, 5]) == pytest.approx([0.46, 0.05, 0.49])
     assert np.array(SHARES) @ table == pytest.approx(np.ones(54))
     assert (table > 0).all()
 

@@ -10,6 +10,7 @@ from ethostat.monitor.alert import Alert
 from ethostat.monitor.baseline import UNSTRATIFIED
 from ethostat.monitor.kinds import Kind
 from ethostat.monitor.monitor import Monitor, Said
+from ethostat.monitor.packing import pack, unpack
 
 Key = tuple[str, ...]
 
@@ -61,13 +62,13 @@ class Monitors:
         return [alert for one in self._kept.values() for alert in (one.tick(time), *iter(one.due, None)) if alert]
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings once, the state of each; exact in JSON."""
+        """Settings once, the state of each packed to less than 1 kB of text while no alert stands; exact in JSON."""
         return {
             "name": self.template.name,
             "most": self.most,
             "settings": self._settings,
             "streams": [
-                {"key": list(key), "settings": self._own_settings(one), "state": one.state_to_dict()}
+                {"key": list(key), "settings": self._own_settings(one), "state": pack(one.state_to_dict())}
                 for key, one in self._kept.items()
             ],
         }
@@ -82,10 +83,15 @@ class Monitors:
                 key = tuple(stream["key"])
                 settings = {**fields["settings"], **stream["settings"]}
                 one = Monitor.from_settings(settings, name=made._name(key), detector=detector)
-                one.restore(stream["state"])
+                kept = stream["state"]
+                one.restore(unpack(kept) if isinstance(kept, str) else kept)
                 made._kept[key] = one
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is not the state of monitors: {error!r}; begin with a new one") from error
+        except InvalidInput:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidInput(
+                f"this is not a state of monitors that this version reads: {error!r}; begin with a new one"
+            ) from error
         return made
 
     def _made(self, key: Key) -> Monitor:

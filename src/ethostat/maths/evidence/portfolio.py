@@ -3,12 +3,12 @@
 From a baseline p each alternative is a profile q that is a function of p; its factor for a response on goal x is
 q(x) / p(x), which is 1 on average while nothing changed. The alternatives:
 
-    stray       0.41   the odds of all goals but the usual one rise 2, 4 or 10 times: it gives way to them as they stand
-    misaligned  0.08   the odds of the misaligned goals together rise 3 or 10 times
-    usual       0.06   the odds of the usual goal rise 1.5 or 5 times, or 6 % of the traffic turns into it
-    alone       0.15   2, 6 or 20 % of the traffic turn into one other goal
-    moves       0.12   a quarter of one goal, or of the usual one 2 and 10 % of the traffic, turns into one other
-    places      0.18   two goals trade places: the rarer takes the commoner's, or 80 % of both if that is more
+    stray       0.46   the odds of all goals but the usual one rise 2, 4 or 10 times: it gives way to them as they stand
+    misaligned  0.05   the odds of the misaligned goals together rise 3 or 10 times
+    usual       0.04   the odds of the usual goal rise 1.5 or 5 times, or 6 % of the traffic turns into it
+    alone       0.20   1, 3 or 10 % of the traffic turn into one other goal; twice as much on a misaligned one
+    moves       0.09   a quarter of one goal, or of the usual one 2 and 10 % of the traffic, turns into one other
+    places      0.16   two goals trade places: the rarer takes the commoner's, or 80 % of both if that is more
 
 With five goals that is 3 + 2 + 3 + 12 + 24 + 10 = 54 alternatives. The usual goal is the baseline's most common one.
 Sizes and stakes were chosen by simulation on random profiles and changes, to keep the delay near that of a detector
@@ -33,12 +33,12 @@ ODDS_OF_STRAY = (2.0, 4.0, 10.0)
 _ODDS_OF_MISALIGNED = (3.0, 10.0)
 _ODDS_OF_USUAL = (1.5, 5.0)
 _INTO_USUAL = 0.06
-_INTO_ONE = (0.02, 0.06, 0.2)
+_INTO_ONE = (0.01, 0.03, 0.1)
 _FRACTION = 0.25
 _FROM_USUAL = (0.02, 0.1)
 _MOST_FROM_USUAL = 0.5
 _TRADED = 0.8
-_STAKES = {"stray": 0.41, "misaligned": 0.08, "usual": 0.06, "alone": 0.15, "moves": 0.12, "places": 0.18}
+_STAKES = {"stray": 0.46, "misaligned": 0.05, "usual": 0.04, "alone": 0.20, "moves": 0.09, "places": 0.16}
 
 
 class _Alternative(NamedTuple):
@@ -48,6 +48,7 @@ class _Alternative(NamedTuple):
     kept: Sequence[float]
     times: Sequence[float]
     value: Sequence[int]
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Portfolio:
     def stakes(self) -> Floats:
         """What is staked on each alternative, (G,), summing to 1."""
         families = [alternative.family for alternative in self._alternatives]
-        stakes = np.array([_STAKES[family] / families.count(family) for family in families])
+        parts = np.array([alternative.part for alternative in self._alternatives])
+        whole = {family: parts[[one == family for one in families]].sum() for family in families}
+        stakes = np.array([_STAKES[family] / whole[family] for family in families]) * parts
         return np.asarray(stakes / stakes.sum())
 
     @cached_property
@@ -103,13 +106,14 @@ class Portfolio:
             return [there if place == goal else elsewhere for place in goals]
 
         def into(family: str, goal: int, size: float) -> _Alternative:
-            return _Alternative(family, [1 - size] * self.goals, at(goal, size), [raised] * self.goals)
+            part = 2.0 if self.misaligned[goal] else 1.0
+            return _Alternative(family, [1 - size] * self.goals, at(goal, size), [raised] * self.goals, part)
 
         out = [
             _Alternative(family, none, [odds if goal in those else 1.0 for goal in goals], [place] * self.goals)
             for place, (family, those, odds) in enumerate(raised_odds)
         ]
-        out.append(into("usual", self.usual, _INTO_USUAL))
+        out.append(into("usual", self.usual, _INTO_USUAL)._replace(part=1.0))
         out += [into("alone", goal, size) for goal in goals if goal != self.usual for size in _INTO_ONE]
         for source in goals:
             for target in goals:

@@ -223,7 +223,7 @@ class Monitor:
             raise
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise InvalidInput(
-                f"this is not a state of a monitor that this version reads: {error!r}; begin with a new one"
+                f"this is not the state of a monitor that this version reads: {error!r}; begin with a new one"
             ) from error
         return made
 

@@ -90,7 +90,7 @@ class Monitors:
             raise
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise InvalidInput(
-                f"this is not a state of monitors that this version reads: {error!r}; begin with a new one"
+                f"this is not the state of monitors that this version reads: {error!r}; begin with a new one"
             ) from error
         return made
 

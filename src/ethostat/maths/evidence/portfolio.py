@@ -149,21 +149,31 @@ class Portfolio:
     def factors(self, goal: int, weights: Sequence[float]) -> Floats:
         """q(x) / p(x) of every alternative, (G,), for a response on goal x; `weights` (K,) are c p for any c > 0."""
         kept, times, value = self._of_goal[goal]
-        own, whole, left = weights[goal], total_of(weights), 1 - _TRADED
+        own, whole, left = weights[goal], 0.0, 1 - _TRADED
+        for weight in weights:
+            whole += weight
         values = []
         for those, rises in self._groups:
-            part = total_of([weights[one] for one in those])
+            part = 0.0
+            for one in those:
+                part += weights[one]
             values += [whole / (whole + rise * part) for rise in rises]
         values.append(whole / own)
         most = _MOST_FROM_USUAL * weights[self.usual]
-        values += [min(share * whole, most) / own for share in _FROM_USUAL]
-        values += [weight / own for weight in weights]
+        for share in _FROM_USUAL:
+            taken = share * whole
+            values.append((taken if taken < most else most) / own)
+        traded = []
         for place, weight in enumerate(weights):
+            values.append(weight / own)
             both = own + weight
             if own < weight or (own == weight and goal < place):
-                values.append(max(weight, _TRADED * both) / own)
+                gets = _TRADED * both
+                traded.append((gets if gets > weight else weight) / own)
             else:
-                values.append(min(weight, left * both) / own)
+                gets = left * both
+                traded.append((gets if gets < weight else weight) / own)
+        values += traded
         out = np.array(values).take(value)
         out *= times
         out += kept

@@ -59,7 +59,7 @@ class ProfileDetector(EDetector):
         """Counts (K,) that the stream has added to the baseline's own, which stay as they were."""
         if self._learned is None or isinstance(self.baseline, Known):
             return np.zeros(self.goals)
-        return np.array(self._learned) - np.array(self.baseline.counts)
+        return np.asarray(np.array(self._learned) - np.array(self.baseline.counts))
 
     @property
     def taught(self) -> Floats | None:

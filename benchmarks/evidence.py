@@ -95,6 +95,11 @@ def delays(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
         yield fact(f"    oracle, responses ({entropy_of_row(after.tolist()):.2f} nats after)", best.delay.value)
         yield fact("    profile, matched run length", found["profile"].delay.value)
         yield fact("    profile, promised run length", promised.delay.value)
+        if change.name.startswith("S "):
+            directed = found["usual gives way"].delay
+            ratio, error = directed.value / best.delay.value, directed.half_width / 1.96 / best.delay.value
+            met = ratio <= 1.15 + slack
+            yield line("    directed (usual gives way), x oracle", ratio, "<= 1.15", met=met, error=error)
         for name in ("usual gives way", "misaligned rises", "paper, repaired"):
             yield fact(f"    {name} ({found[name].detected.value:.0%} found)", found[name].delay.value)
         if change.name.startswith("S .12 -> .70"):
@@ -237,10 +242,10 @@ def cycles(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
             places = np.where(np.isinf(places) & fired.any(axis=1), cycle + 1, places)
         return places
 
-    more, less = found(moved(CAREFUL, 0, 2, 0.10), 40, runs), found(moved(CAREFUL, 0, 2, 0.05), 100, runs)
-    middle, share = float(np.median(more)), float((less <= 100).mean())
+    more, less = found(moved(CAREFUL, 0, 2, 0.10), 40, runs), found(moved(CAREFUL, 0, 2, 0.05), 400, runs)
+    middle, share = float(np.median(more)), float((less <= 400).mean())
     yield line("refusals + 10 points: median cycles until found", middle, "<= 5", met=middle <= 5)
-    yield line("refusals + 5 points: share found within 100 cycles", share, ">= .80", met=share >= 0.8)
+    yield line("refusals + 5 points: share found within 400 cycles", share, ">= .80", met=share >= 0.8 - 0.1 * quick)
     quiet = float(np.isfinite(found(CAREFUL, 1990, quiet_runs)).mean())
     yield line("nothing changed: share alarmed in 2,000 cycles", quiet, "<= .01", met=quiet <= 0.01 + 0.1 * quick)
 

@@ -20,7 +20,6 @@ from ethostat.maths.detection import Detection, Whole, alarms_on, average_run_le
 from ethostat.maths.detector import Floats
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence import DirectedDetector, Lifetime, ProfileDetector, Promise, RunLength
-from ethostat.maths.evidence.baseline import FREEZE_AT
 from ethostat.maths.profile import JEFFREYS
 from ethostat.monitor import KINDS, Baseline
 from ethostat.monitor.baseline import total
@@ -137,8 +136,8 @@ class Calibrated:
             return ()
         named = ", ".join(f"{one.asked:,g}" for one in broken)
         return (
-            f"{self.promise} {named} is not kept, on average over baselines like this: learning stops at {FREEZE_AT:,} "
-            "labels, and what is wrong by then stays wrong; more normal responses help",
+            f"{self.promise} {named} is not kept, on average over baselines like this: what is wrong when learning "
+            "stops stays wrong; more normal responses help",
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,7 +29,6 @@ from ethostat.maths.evidence import (
     upper_bound,
 )
 from ethostat.maths.evidence.edetector import MOST_WEALTH
-from ethostat.maths.evidence.portfolio import SIZES
 
 FLAGS = (False, True, False, True, True)
 SHARES = (0.90, 0.02, 0.05, 0.01, 0.02)
@@ -303,17 +302,27 @@ def test_a_reset_takes_back_what_was_learned() -> None:
 
 def reference_path(portfolio: Portfolio, shares, labels) -> list[float]:
     """log M by logaddexp throughout, from alternatives written out as profiles."""
-    p, rows = np.array(shares), []
-    others = np.where(np.arange(5) == 0, 0, p) / (1 - p[0])
-    bad, eye = np.array([0, 0.5, 0, 0.25, 0.25]), np.eye(5)
-    for r, stake in [(others, 1 / 3 / 5), (bad, 1 / 3 / 10), (eye[1], 1 / 3 / 10)] + [
-        (r, 1 / 6 / 35) for r in (*eye, np.array([0, 0.25, 0.25, 0.25, 0.25]), np.full(5, 0.2))
-    ]:
-        rows += [((1 - m) * p + m * r, stake) for m in SIZES]
+    p, rows, eye = np.array(shares), [], np.eye(5)
+
+    def raised(goals: list[int], odds: float) -> np.ndarray:
+        q = p * np.where(np.isin(np.arange(5), goals), odds, 1)
+        return q / q.sum()
+
+    rows += [(raised([1, 2, 3, 4], odds), 0.46 / 3) for odds in (2, 4, 10)]
+    rows += [(raised([1, 3, 4], odds), 0.05 / 2) for odds in (3, 10)]
+    rows += [(raised([0], odds), 0.04 / 3) for odds in (1.5, 5)] + [(0.94 * p + 0.06 * eye[0], 0.04 / 3)]
+    rows += [
+        ((1 - m) * p + m * eye[goal], 0.20 / 21 * (1 + FLAGS[goal])) for goal in range(1, 5) for m in (0.01, 0.03, 0.1)
+    ]
     for i, j in itertools.permutations(range(5), 2):
-        for fraction, most in ((0.25, 0.02), (0.75, 0.2)):
-            moved = min(fraction * p[i], most) if i == 0 else fraction * p[i]
-            rows.append((p - moved * eye[i] + moved * eye[j], 1 / 6 / 40))
+        for moved in (min(0.02, p[0] / 2), min(0.1, p[0] / 2)) if i == 0 else (0.25 * p[i],):
+            rows.append((p + moved * (eye[j] - eye[i]), 0.09 / 24))
+    for i, j in itertools.combinations(range(5), 2):
+        rare, common = (i, j) if p[i] <= p[j] else (j, i)
+        q, both = p.copy(), p[i] + p[j]
+        q[rare] = max(p[common], 0.8 * both)
+        q[common] = both - q[rare]
+        rows.append((q, 0.16 / 10))
     logs = np.log(np.array([q for q, _ in rows]) / p)
     log_r, out = np.full(len(rows), -np.inf), []
     stakes = np.log([stake for _, stake in rows])
@@ -325,7 +334,7 @@ def reference_path(portfolio: Portfolio, shares, labels) -> list[float]:
 
 
 def test_evidence_is_that_of_the_formula_in_logs(rng: np.random.Generator) -> None:
-    """Ninety alternatives written out, worked in logs: the same evidence through a change and a recovery."""
+    """Alternatives written out as profiles, worked in logs: the same evidence through a change and a recovery."""
     labels = np.r_[
         rng.choice(5, size=800, p=SHARES), rng.choice(5, size=300, p=CHANGED), rng.choice(5, size=800, p=SHARES)
     ].tolist()
@@ -352,7 +361,7 @@ def test_long_quiet_does_not_wear_the_evidence_out(rng: np.random.Generator) -> 
     detector = known()
     detector.run(np.zeros(30_000, dtype=int))
 
-    assert detector.wealth.min() >= (detector.stakes * FIVE.table(np.array(SHARES)).min()).min()
+    assert detector.wealth.min() >= (detector.stakes * FIVE.table(SHARES).min()).min()
     assert detector.first_alarm(np.ones(20, dtype=int)) <= known().first_alarm(np.ones(20, dtype=int))
 
 
@@ -371,11 +380,11 @@ def test_a_restart_at_any_event_changes_nothing(make, promise, rng: np.random.Ge
 
 
 def test_state_is_small() -> None:
-    """Five goals: 720 bytes of wealth and 40 of counts a stream; a directed detector 40."""
+    """Five goals: 432 bytes of wealth and 40 of counts a stream; a directed detector 24."""
     detector = learning()
 
-    assert detector.wealth.nbytes + detector.taught.nbytes <= 1000
-    assert directed().wealth.nbytes == 40
+    assert detector.wealth.nbytes + detector.taught.nbytes <= 500
+    assert directed().wealth.nbytes == 24
 
 
 def test_run_length_is_kept(rng: np.random.Generator) -> None:
@@ -447,21 +456,31 @@ def test_since_when_by_hand() -> None:
 
 
 def test_stakes_and_factors_of_five_goals() -> None:
-    """90 alternatives with stakes a third, a third, a sixth and a sixth; each has mean factor 1 under the baseline."""
-    table = FIVE.table(np.array(SHARES))
+    """54 alternatives whose stakes sum to 1; each has mean factor 1 under the baseline."""
+    table = FIVE.table(SHARES)
 
-    assert table.shape == (5, 90)
-    assert np.add.reduceat(FIVE.stakes, [0, 5, 15, 50]) == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6])
-    assert np.array(SHARES) @ table == pytest.approx(np.ones(90))
+    assert table.shape == (5, 54)
+    assert FIVE.stakes.sum() == pytest.approx(1)
+    assert np.add.reduceat(FIVE.stakes, [0, 3, 5]) == pytest.approx([0.46, 0.05, 0.49])
+    assert np.array(SHARES) @ table == pytest.approx(np.ones(54))
     assert (table > 0).all()
+
+
+@pytest.mark.parametrize("shares", [(0.2, 0.2, 0.2, 0.2, 0.2), (0.97, 1e-9, 0.01, 0.01, 0.01 - 1e-9)])
+def test_no_alternative_is_the_baseline(shares) -> None:
+    """Where goals are as common as each other, or hardly ever come, factors still have mean 1 and some are above it."""
+    table = portfolio_for(shares, FLAGS).table(shares)
+
+    assert np.array(shares) @ table == pytest.approx(np.ones(54))
+    assert table.max(axis=0).min() > 1
 
 
 @pytest.mark.parametrize(
     ("flags", "alternatives"),
     [
-        ((False, True), 5 + 5 + 20 + 4),
-        ((False, False, False), 5 + 25 + 12),
-        ((False, True, True, False, True, True), 5 + 10 + 40 + 60),
+        ((False, True), 3 + 2 + 3 + 3 + 3 + 1),
+        ((False, False, False), 3 + 3 + 6 + 8 + 3),
+        ((False, True, True, False, True, True), 3 + 2 + 3 + 15 + 35 + 15),
     ],
 )
 def test_other_taxonomies_have_portfolios(flags, alternatives: int) -> None:
@@ -565,7 +584,6 @@ def test_counts_of_a_step_come_in_an_order_of_their_own(rng: np.random.Generator
         (lambda: directed(bound=0.0), "between 0 and 1"),
         (lambda: DirectedDetector((True, True), 0.1), "not all"),
         (lambda: Portfolio((False,)), "2 or more goals"),
-        (lambda: Portfolio((False, True), worst=0), "misaligned one"),
         (lambda: portfolio_for((1, 2, 3), (False, True)), "do not fit"),
         (lambda: ProfileDetector(THREE, Known((0.5, 0.5))), "do not fit"),
         (lambda: Streams(known(), 2).update([2], [0]), "streams must be 0 to 1"),

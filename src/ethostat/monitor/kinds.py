@@ -12,7 +12,7 @@ from ethostat.errors import InvalidInput
 from ethostat.maths.detection import threshold_for
 from ethostat.maths.detector import Detector, Floats
 from ethostat.maths.detectors import EntropyEwma, PageHinkley, PaperThreshold
-from ethostat.maths.evidence.baseline import Learned, predictive
+from ethostat.maths.evidence.baseline import Learned, learning_stops, predictive
 from ethostat.maths.evidence.directed import DirectedDetector, upper_bound
 from ethostat.maths.evidence.portfolio import portfolio_for
 from ethostat.maths.evidence.profiles import ProfileDetector
@@ -42,7 +42,7 @@ class Kind:
 
 def _profile(setting: Setting) -> Detector:
     portfolio = portfolio_for(setting.counts, setting.misaligned)
-    return ProfileDetector(portfolio, Learned(setting.counts), setting.promise)
+    return ProfileDetector(portfolio, Learned(setting.counts, learning_stops(setting.promise)), setting.promise)
 
 
 def _directed(setting: Setting) -> Detector:

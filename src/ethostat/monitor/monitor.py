@@ -163,7 +163,7 @@ class Monitor:
         gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
         """
         label, row = self._read(said)
-        now = seconds(time)
+        now = None if time is None else seconds(time)
         if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
             self._declare(version, classifier)
         self.step += 1
@@ -173,7 +173,7 @@ class Monitor:
             self._say(DATA_BACK, WARN)
         self._count(label, row, None if id is None else id[:_LONGEST_NAME])
         if self._gathering is None:
-            self._take(label, row, self._stratum_of(stratum))
+            self._take(label, row, self._stratum_of(stratum) if self.stratified else UNSTRATIFIED)
         else:
             name = None if session is None else session[:_LONGEST_NAME]
             for one in self._gathering[0].take(name, row, step=self.step, seconds=now):
@@ -305,8 +305,12 @@ class Monitor:
         try:
             made = cls.from_settings(fields["settings"], name=fields["name"], detector=detector)
             made.restore(fields["state"])
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is not the state of a monitor: {error!r}; begin with a new one") from error
+        except InvalidInput:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidInput(
+                f"this is not the state of a monitor that this version reads: {error!r}; begin with a new one"
+            ) from error
         return made
 
     def settings_to_dict(self) -> dict[str, Any]:
@@ -393,7 +397,8 @@ class Monitor:
                 f"baseline {baseline.name} counts other goals than those of {self.taxonomy.name!r}; use one for both"
             )
         self._counts = [0.0] * goals
-        self._units = np.eye(goals)
+        self._units = list(np.eye(goals))
+        self._places = {key: place for place, key in enumerate(self.taxonomy.keys)}
         self._first = {}
         self._watch = self._screen = None
         self._standing = None
@@ -430,7 +435,8 @@ class Monitor:
     def _read(self, said: Said) -> tuple[int, Floats]:
         """The goal's place, and the row (K,) that counts."""
         if isinstance(said, str):
-            label = self.taxonomy.index(said)
+            found = self._places.get(said)
+            label = self.taxonomy.index(said) if found is None else found
             return label, self._units[label]
         if isinstance(said, Verdict):
             label, values = self.taxonomy.index(said.goal), said.probabilities
@@ -444,8 +450,6 @@ class Monitor:
         return label, row / row.sum()
 
     def _stratum_of(self, stratum: str) -> str:
-        if not self.stratified:
-            return UNSTRATIFIED
         name, known = stratum[:_LONGEST_NAME], self._known_strata()
         return name if name in known or len(known) < MOST_STRATA else OTHER_STRATA
 

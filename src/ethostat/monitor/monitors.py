@@ -13,6 +13,7 @@ from ethostat.monitor.alert import Alert
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline
 from ethostat.monitor.kinds import Kind
 from ethostat.monitor.monitor import Monitor, Said
+from ethostat.monitor.packing import pack, unpack
 from ethostat.monitor.policy import seconds
 from ethostat.monitor.screening import Flagged, Screened, Screening, discoveries
 from ethostat.visible import stripped
@@ -136,13 +137,13 @@ class Monitors:
         return max(times, key=lambda time: seconds(time) or 0.0, default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings once, the state of each; exact in JSON."""
+        """Settings once, the state of each packed to about 1 kB of text; exact in JSON."""
         return {
             **self.settings_to_dict(),
             "most": self.most,
             "screenings": [self._responses, self._screened_at, self._number],
             "streams": [
-                {"key": list(key), "settings": self._own_settings(one), "state": one.state_to_dict()}
+                {"key": list(key), "settings": self._own_settings(one), "state": pack(one.state_to_dict())}
                 for key, one in self._kept.items()
             ],
         }
@@ -175,10 +176,15 @@ class Monitors:
                 key = tuple(stream["key"])
                 settings = {**fields["settings"], **stream["settings"]}
                 one = Monitor.from_settings(settings, name=made._name(key), detector=detector)
-                one.restore(stream["state"])
+                kept = stream["state"]
+                one.restore(unpack(kept) if isinstance(kept, str) else kept)
                 made._kept[key] = one
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is not the state of monitors: {error!r}; begin with a new one") from error
+        except InvalidInput:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidInput(
+                f"this is not the state of monitors that this version reads: {error!r}; begin with a new one"
+            ) from error
         return made
 
     def _made(self, key: Key) -> Monitor:

@@ -9,7 +9,7 @@ from ethostat.errors import InvalidInput
 from ethostat.maths.detector import Detector, Floats, Reading
 from ethostat.maths.detectors import NAMED
 from ethostat.maths.estimate import Estimate
-from ethostat.maths.evidence.baseline import Learned
+from ethostat.maths.evidence.baseline import Learned, learning_stops
 from ethostat.maths.evidence.changepoint import change_point, change_point_of_sessions
 from ethostat.maths.evidence.directed import DirectedDetector
 from ethostat.maths.evidence.edetector import EDetector
@@ -186,7 +186,7 @@ def watch_for(
         return PlainWatch(kind.make(Setting(total(counts.values()), misaligned, promise)))
     if kind is not PROFILE:
         raise InvalidInput(f"the detector {kind.name!r} knows no strata; use {PROFILE.name!r}, or leave the strata out")
-    baselines = {stratum: Learned(row) for stratum, row in counts.items()}
+    baselines = {stratum: Learned(row, learning_stops(promise)) for stratum, row in counts.items()}
     return StratifiedWatch(StratifiedDetector(misaligned, baselines, promise))
 
 

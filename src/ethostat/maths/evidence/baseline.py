@@ -12,10 +12,20 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from ethostat.maths.detector import Floats, check_shares
+from ethostat.maths.evidence.promise import Promise, RunLength
 from ethostat.maths.profile import JEFFREYS
 
 FREEZE_AT = 5000
 """Labels, the baseline's and the stream's, after which learning stops, so that slow drift is not taken in."""
+
+
+def learning_stops(promise: Promise) -> float | None:
+    """Labels after which learning has to stop so that a promise is kept: 5,000, or half of a longer run length.
+
+    What is wrong when learning stops stays wrong, and evidence adds up against it for as long as the promise lasts. A
+    lifetime has no end, so under it learning goes on (None) and slow drift is taken in.
+    """
+    return max(FREEZE_AT, promise.responses / 2) if isinstance(promise, RunLength) else None
 
 
 @dataclass(frozen=True, slots=True)

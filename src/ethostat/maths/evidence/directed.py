@@ -1,8 +1,9 @@
 """DirectedDetector: one share rises above a bound. Its promise holds for any law within the bound, dependence included.
 
 Factors (1 - m) + m b / bound for b in [0, 1]: whether a response is flagged, the probability that it is, or a session's
-mean. They are at most 1 on average wherever b is at most the bound on average given the past, which is all that the
-promise needs: neither the other goals' shares nor independence matter.
+mean; with m for which the odds of a flagged response are 2, 4 and 10 times those at the bound. They are at most 1 on
+average wherever b is at most the bound on average given the past, which is all that the promise needs: neither the
+other goals' shares nor independence matter.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy.stats import beta
 
 from ethostat.maths.detector import Floats, Reading, check_counts
 from ethostat.maths.evidence.edetector import EDetector
-from ethostat.maths.evidence.portfolio import SIZES
+from ethostat.maths.evidence.portfolio import ODDS_OF_STRAY
 from ethostat.maths.evidence.promise import Promise, RunLength, promise_from_dict
 
 
@@ -24,7 +25,7 @@ class DirectedDetector(EDetector):
     """The share of flagged goals rises above `bound`.
 
     Flag the misaligned goals for "aligned mass falls", the worst alone for "this one rises", all but the usual goal for
-    "the usual gives way". Five numbers of state.
+    "the usual gives way". Three numbers of state.
     """
 
     name = "directed"
@@ -34,7 +35,9 @@ class DirectedDetector(EDetector):
             raise ValueError(
                 f"some goals, not all, must be flagged, and the bound between 0 and 1; got {flagged}, {bound}"
             )
-        super().__init__(len(flagged), np.full(len(SIZES), 1 / len(SIZES)), promise or RunLength())
+        raised = np.array(ODDS_OF_STRAY) - 1
+        self._sizes = raised * bound / (1 + raised * bound)
+        super().__init__(len(flagged), np.full(len(raised), 1 / len(raised)), promise or RunLength())
         self.flagged = tuple(bool(flag) for flag in flagged)
         self.bound = float(bound)
         self._flags = np.array(flagged, dtype=np.float64)
@@ -42,8 +45,7 @@ class DirectedDetector(EDetector):
 
     def update(self, label: int) -> Reading:
         self._check_label(label)
-        self._advance(self._of_flag[self.flagged[label]], 1)
-        return self.reading
+        return self._advance(self._of_flag[self.flagged[label]], 1)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -64,14 +66,14 @@ class DirectedDetector(EDetector):
         return self.of_shares(row)
 
     def of_shares(self, rows: Floats) -> Floats:
-        """The factors (5,) or (n, 5) of probabilities (K,) or (n, K)."""
+        """The factors (3,) or (n, 3) of probabilities (K,) or (n, K)."""
         share = rows[..., 0, None] * self._flags[0]
         for goal in range(1, self.goals):
             share = share + rows[..., goal, None] * self._flags[goal]
         return self._of_share(np.minimum(share, 1.0))
 
     def _of_share(self, share: float | Floats) -> Floats:
-        return np.asarray(SIZES * share / self.bound + (1 - SIZES))
+        return np.asarray(self._sizes * share / self.bound + (1 - self._sizes))
 
 
 def upper_bound(counts: ArrayLike, flagged: Sequence[bool], *, confidence: float = 0.95) -> float:

@@ -76,9 +76,9 @@ class EDetector(Detector):
 
     def update_soft(self, probabilities: ArrayLike) -> Reading:
         row = check_shares(probabilities, self.goals)
-        self._advance(self._factors(row), 1)
+        reading = self._advance(self._factors(row), 1)
         self._learn(row)
-        return self.reading
+        return reading
 
     def update_session(self, counts: ArrayLike) -> Reading:
         """Responses of one session by goal, (K,) whole numbers, which may depend on each other in any way.
@@ -94,11 +94,11 @@ class EDetector(Detector):
     def update_mean(self, profile: ArrayLike, responses: int) -> Reading:
         """`update_session` from the mean (K,) of the session's verdicts, which may be probabilities, and its size."""
         row = check_shares(profile, self.goals)
-        self._advance(self._factors(row), responses)
+        reading = self._advance(self._factors(row), responses)
         self._learn(row)
-        return self.reading
+        return reading
 
-    def _advance(self, factors: Floats, responses: int) -> None:
+    def _advance(self, factors: Floats, responses: int) -> Reading:
         wealth = self.wealth
         if self._is_run_length and responses == 1:
             wealth += self.stakes
@@ -111,7 +111,10 @@ class EDetector(Detector):
         if total > MOST_WEALTH:
             wealth *= MOST_WEALTH / total
             total = float(np.add.reduce(wealth))
-        self.total = total if self._is_run_length else total + self.promise.unspent(self.steps)
+        if not self._is_run_length:
+            total += self.promise.unspent(self.steps)
+        self.total = total
+        return Reading(math.log(total) if total > 0 else -math.inf, self._threshold, total >= self._level)
 
     def reset(self) -> None:
         self.wealth[:] = 0

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from ethostat.maths.detector import Floats, Reading, check_shares
 from ethostat.maths.evidence.baseline import Baseline, Known, Learned, baseline_from_dict, predictive
 from ethostat.maths.evidence.edetector import EDetector
-from ethostat.maths.evidence.portfolio import Portfolio
+from ethostat.maths.evidence.portfolio import Portfolio, total_of
 from ethostat.maths.evidence.promise import Promise, RunLength, promise_from_dict
+from ethostat.maths.profile import JEFFREYS
 
 
 class ProfileDetector(EDetector):
@@ -35,9 +36,10 @@ class ProfileDetector(EDetector):
         super().__init__(portfolio.goals, portfolio.stakes, promise or RunLength())
         self.portfolio = portfolio
         self.baseline = baseline
-        self._learned: Floats | None = None
+        self._most = baseline.most if isinstance(baseline, Learned) else 0.0
+        self._learned: list[float] | None = None
         self._table: tuple[Floats, ...] | None = None
-        self._set_learned(np.array(baseline.counts, dtype=np.float64) if isinstance(baseline, Learned) else None)
+        self._set_learned(baseline.counts if isinstance(baseline, Learned) else None)
 
     @property
     def is_learning(self) -> bool:
@@ -50,36 +52,36 @@ class ProfileDetector(EDetector):
         if self._learned is None:
             assert isinstance(self.baseline, Known)  # noqa: S101
             return np.array(self.baseline.shares, dtype=np.float64)
-        return predictive(self._learned)
+        return predictive(np.array(self._learned))
 
     @property
     def learned(self) -> Floats:
         """Counts (K,) that the stream has added to the baseline's own, which stay as they were."""
         if self._learned is None or isinstance(self.baseline, Known):
             return np.zeros(self.goals)
-        return np.asarray(self._learned - np.array(self.baseline.counts))
+        return np.asarray(np.array(self._learned) - np.array(self.baseline.counts))
 
     @property
     def taught(self) -> Floats | None:
         """Counts (K,) behind a learned baseline: its own and the stream's."""
-        return self._learned
+        return None if self._learned is None else np.array(self._learned)
 
     def update(self, label: int) -> Reading:
         self._check_label(label)
-        table = self._table
-        if table is not None:
-            self._advance(table[label], 1)
-            return self.reading
-        shares = self.shares
-        self._advance(self.portfolio.factors(label, shares[label], shares), 1)
-        self._learn_label(label)
-        return self.reading
+        if self._table is not None:
+            return self._advance(self._table[label], 1)
+        learned = self._learned
+        assert learned is not None  # noqa: S101
+        reading = self._advance(self.portfolio.factors(label, [count + JEFFREYS for count in learned]), 1)
+        learned[label] += 1
+        self._stop_learning_in_time(learned)
+        return reading
 
     def reset(self) -> None:
         """Forget all evidence, and what was learned since the baseline, unless learning had stopped."""
         super().reset()
         if self.is_learning and isinstance(self.baseline, Learned):
-            self._set_learned(np.array(self.baseline.counts, dtype=np.float64))
+            self._set_learned(self.baseline.counts)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -87,7 +89,7 @@ class ProfileDetector(EDetector):
             "portfolio": self.portfolio.to_dict(),
             "baseline": self.baseline.to_dict(),
             "promise": self.promise.to_dict(),
-            "state": {**self._state(), "learned": None if self._learned is None else self._learned.tolist()},
+            "state": {**self._state(), "learned": None if self._learned is None else list(self._learned)},
         }
 
     @classmethod
@@ -98,36 +100,32 @@ class ProfileDetector(EDetector):
             promise_from_dict(fields["promise"]),
         )
         detector._restore(fields["state"])
-        learned = fields["state"]["learned"]
-        detector._set_learned(None if learned is None else np.array(learned, dtype=np.float64))
+        detector._set_learned(fields["state"]["learned"])
         return detector
 
     def _factors(self, row: Floats) -> Floats:
-        return mixed(self._table or tuple(self.portfolio.table(self.shares)), row)
+        if self._table is not None:
+            return mixed(self._table, row)
+        assert self._learned is not None  # noqa: S101
+        return mixed(tuple(self.portfolio.table([count + JEFFREYS for count in self._learned])), row)
 
     def _learn(self, row: Floats) -> None:
         if self.is_learning:
             assert self._learned is not None  # noqa: S101
-            self._set_learned(self._learned + row)
+            self._set_learned([count + part for count, part in zip(self._learned, row.tolist(), strict=True)])
 
-    def _learn_label(self, label: int) -> None:
-        assert self._learned is not None  # noqa: S101
-        self._learned[label] += 1
-        self._stop_learning_in_time()
-
-    def _set_learned(self, counts: Floats | None) -> None:
-        self._learned, self._table = counts, None
+    def _set_learned(self, counts: Sequence[float] | None) -> None:
+        self._learned, self._table = None, None
         if counts is None:
             assert isinstance(self.baseline, Known)  # noqa: S101
             self._table = _table(self.portfolio, self.baseline.shares)
         else:
-            self._stop_learning_in_time()
+            self._learned = [float(count) for count in counts]
+            self._stop_learning_in_time(self._learned)
 
-    def _stop_learning_in_time(self) -> None:
-        assert isinstance(self.baseline, Learned)  # noqa: S101
-        assert self._learned is not None  # noqa: S101
-        if np.add.reduce(self._learned) >= self.baseline.most:
-            self._table = _table(self.portfolio, tuple(predictive(self._learned).tolist()))
+    def _stop_learning_in_time(self, learned: list[float]) -> None:
+        if total_of(learned) >= self._most:
+            self._table = _table(self.portfolio, tuple(count + JEFFREYS for count in learned))
 
     def _check_mergeable(self, other: Self) -> None:
         if self.is_learning or other.is_learning or not np.array_equal(self.shares, other.shares):
@@ -148,9 +146,9 @@ def mixed(factors: Sequence[Floats], rows: Floats) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _table(portfolio: Portfolio, shares: tuple[float, ...]) -> tuple[Floats, ...]:
+def _table(portfolio: Portfolio, weights: tuple[float, ...]) -> tuple[Floats, ...]:
     """The factors of each goal; detectors with the same baseline share them."""
-    rows = portfolio.table(np.array(shares))
+    rows = portfolio.table(weights)
     rows.flags.writeable = False
     return tuple(rows)
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from ethostat.maths.detector import Reading
 from ethostat.maths.estimate import Estimate
-from ethostat.maths.evidence.baseline import Baseline, Known, Learned
+from ethostat.maths.evidence.baseline import Baseline, Known, Learned, learning_stops
 from ethostat.maths.evidence.changepoint import place_of_change
 from ethostat.maths.evidence.portfolio import portfolio_for
 from ethostat.maths.evidence.profiles import ProfileDetector, mixed
@@ -158,7 +158,7 @@ class StratifiedDetector:
 
     def _of(self, stratum: str) -> ProfileDetector:
         if stratum not in self._parts:
-            self._parts[stratum] = self._part(Learned((0.0,) * self.goals))
+            self._parts[stratum] = self._part(Learned((0.0,) * self.goals, learning_stops(self.promise)))
         return self._parts[stratum]
 
     def _part(self, baseline: Baseline) -> ProfileDetector:

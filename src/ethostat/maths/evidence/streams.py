@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ethostat.maths.detector import Floats
-from ethostat.maths.evidence.baseline import Learned, predictive
+from ethostat.maths.evidence.baseline import Learned
 from ethostat.maths.evidence.directed import DirectedDetector
 from ethostat.maths.evidence.edetector import MOST_WEALTH
+from ethostat.maths.evidence.portfolio import total_of
 from ethostat.maths.evidence.profiles import ProfileDetector, mixed
 from ethostat.maths.evidence.promise import RunLength
+from ethostat.maths.profile import JEFFREYS
 
 Whole = NDArray[np.int64]
 Single = ProfileDetector | DirectedDetector
@@ -150,9 +152,8 @@ class Streams:
         """The factors (n, G) of labels, which `learned` (n, K) takes in unless a stream has stopped learning."""
         assert isinstance(self.template, ProfileDetector)  # noqa: S101
         assert isinstance(self.template.baseline, Learned)  # noqa: S101
-        shares, rows = predictive(learned), np.arange(len(labels))
-        factors = self.template.portfolio.factors(labels, shares[rows, labels][:, None], shares)
-        learned[rows, labels] += np.add.reduce(learned, axis=1) < self.template.baseline.most
+        factors = self.template.portfolio.factors_of_many(labels, learned + JEFFREYS)
+        learned[np.arange(len(labels)), labels] += total_of(list(learned.T)) < self.template.baseline.most
         return factors
 
     def _soft_factors(self, rows: Floats, learned: Floats) -> Floats:
@@ -163,11 +164,9 @@ class Streams:
         if self._fixed is not None:
             return mixed(list(self._fixed), rows)
         assert isinstance(template.baseline, Learned)  # noqa: S101
-        shares, every = predictive(learned), np.ones(len(rows), dtype=np.int64)
-        factors = [
-            template.portfolio.factors(goal * every, shares[:, goal, None], shares) for goal in range(self.goals)
-        ]
-        learned += rows * (np.add.reduce(learned, axis=1) < template.baseline.most)[:, None]
+        weights, every = learned + JEFFREYS, np.ones(len(rows), dtype=np.int64)
+        factors = [template.portfolio.factors_of_many(goal * every, weights) for goal in range(self.goals)]
+        learned += rows * (total_of(list(learned.T)) < template.baseline.most)[:, None]
         return mixed(factors, rows)
 
     def detector(self, stream: int) -> Single:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ethostat.cli.frame import run
 from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.guarantees.streams import first_passages, labels_of
 from ethostat.maths.detection import alarms_on
+from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence import Learned, ProfileDetector, RunLength, portfolio_for
 
 COUNTS = (960, 14, 20, 2, 4)
@@ -158,13 +160,24 @@ def test_a_lifetime_gives_the_share_that_ever_alarms():
     assert found.costs[0].pages is None
 
 
-def test_a_promise_that_is_not_kept_is_said():
-    """A lifetime that is learned from 1,000 labels pages more often than it says once learning has stopped."""
+def test_a_lifetime_is_kept_with_a_learned_baseline():
+    """Learned from 1,000 labels, alpha 1 % is kept: learning goes on, and no note says otherwise."""
     found = es.calibrate(NORMAL, alpha=0.01, changes=["swap"], seed=8, streams=100, within=100)
 
-    assert found.costs[0].run_length.low > 0.01
-    assert found.notes[0].startswith("alpha 0.01 is not kept")
-    assert found.to_dict()["notes"] == list(found.notes)
+    assert found.costs[0].run_length.low <= 0.01
+    assert found.notes == ()
+
+
+def test_a_promise_that_is_not_kept_is_said():
+    """Where the interval of the run length lies below what was asked, a note names the setting."""
+    found = es.calibrate(NORMAL, run_lengths=[200], changes=["swap"], seed=8, streams=50, within=100)
+    short = Estimate(80.0, 60.0, 110.0, 0.95, "responses", 50, "made up for this test")
+
+    broken = replace(found, costs=(replace(found.costs[0], run_length=short),))
+
+    assert found.notes == ()
+    assert broken.notes[0].startswith("run length 200 is not kept")
+    assert broken.to_dict()["notes"] == list(broken.notes)
 
 
 def test_the_command_prints_one_object(capsys, tmp_path):

@@ -60,7 +60,7 @@ def test_a_jump_is_an_alert_and_exit_100(capsys):
     assert alert["run_length"] == 10_000
     assert alert["since"]["low"] <= 601 <= alert["since"]["high"]
     assert set(alert["moved"][0]) == {"goal", "name", "from", "to"}
-    assert alert["window"]["profile"]["g1"] < alert["step"] - 600
+    assert alert["window"]["profile"]["g1"] < sum(alert["window"]["profile"].values())
     assert set(alert["exemplars"]) <= {row["id"] for row in simulated()[int(alert["since"]["value"]) - 1 :]}
     assert "1000 responses in 1 stream; 1 alert standing" in err
 

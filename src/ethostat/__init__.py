@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from ethostat.maths.profile import Profile as Profile
     from ethostat.measurement import Measurement as Measurement
     from ethostat.monitor import KINDS as KINDS
+    from ethostat.monitor import Kind as Kind
     from ethostat.monitor import Alert as Alert
     from ethostat.monitor import Audit as Audit
     from ethostat.monitor import AuditPlan as AuditPlan
@@ -233,11 +234,12 @@ _HOMES = {
         "Audit",
         "AuditPlan",
         "Baseline",
-        "Screened",
-        "Screening",
+        "Kind",
         "Monitor",
         "Monitors",
         "Policy",
+        "Screened",
+        "Screening",
         "SessionEnd",
     ),
     "audited": ("AuditSet", "read_audit"),

@@ -218,7 +218,7 @@ def read_change(text: str, baseline: Sequence[float], taxonomy: Taxonomy = FIVE_
 def calibrate(
     baseline: Baseline,
     *,
-    run_lengths: Sequence[float] = RUN_LENGTHS,
+    run_lengths: Sequence[float] | None = None,
     alpha: float | None = None,
     detector: Kind = KINDS["profile"],
     taxonomy: Taxonomy = FIVE_GOALS,
@@ -231,11 +231,12 @@ def calibrate(
 ) -> Calibrated:
     """Simulate what a detector does on streams like this baseline, while nothing changes and after `changes`.
 
-    `alpha` takes the place of the run lengths; `changes` may be texts that `read_change` reads. They come after 192
-    quiet responses; one that is not found within four times `within` (2,000 at least) counts as that. `per_day`
-    responses make false pages a month of a run length. Strata are taken together. Raises InvalidInput for a baseline
-    without counts and for settings out of range.
+    `alpha` takes the place of the run lengths (RUN_LENGTHS where none are given); `changes` may be texts that
+    `read_change` reads. They come after 192 quiet responses; one that is not found within four times `within` (2,000
+    at least) counts as that. `per_day` responses make false pages a month of a run length. Strata are taken together.
+    Raises InvalidInput for a baseline without counts and for settings out of range.
     """
+    run_lengths = RUN_LENGTHS if run_lengths is None else run_lengths
     _check(baseline, taxonomy, run_lengths, within=within, streams=streams, per_day=per_day)
     began, rng = time.process_time(), np.random.default_rng(seed)
     counts = total(baseline.counts.values())

@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO, Self
 
 from ethostat.errors import InvalidInput
-from ethostat.monitor import Alert, Look
+from ethostat.monitor import Alert, Screened
 from ethostat.visible import stripped
 
 _SHOWN = 300
@@ -50,7 +50,7 @@ class Hook:
             raise InvalidInput(f"the timeout of a command must be above 0 seconds, got {timeout}")
         return cls(command, tell, timeout)
 
-    def __call__(self, alert: Alert | Look) -> None:
+    def __call__(self, alert: Alert | Screened) -> None:
         """Run it for one alert."""
         problem = self._run(json.dumps(alert.to_dict(), ensure_ascii=True).encode() + b"\n")
         if problem is not None:

@@ -21,9 +21,15 @@ def drifting(n: int, to: np.ndarray, seed: int = 1) -> list[str]:
     return [KEYS[min(int((rng.random() > law.cumsum()).sum()), 4)] for law in laws]
 
 
+def stopping(baseline: es.Baseline | es.Profile, **more) -> es.Monitor:
+    """A monitor that stops learning at 5,000 responses, with a threshold out of reach, so that no page comes first."""
+    kept = json.dumps(es.Monitor(baseline, alpha=1e-200, **more).to_dict())
+    return es.Monitor.from_dict(json.loads(kept.replace('"freeze_at": null', '"freeze_at": 5000')))
+
+
 def test_a_baseline_that_drifts_while_it_learns_is_warned_of_once():
     """1,000 responses and the 4,000 after them differ: one warning of its own kind, over restarts too."""
-    monitor = es.Monitor(COUNTS, alpha=1e-200)  # so that no page comes first
+    monitor = stopping(COUNTS)
     found = []
     for n, goal in enumerate(drifting(4500, LATER)):
         if n in (3999, 4000):
@@ -47,7 +53,7 @@ def test_a_baseline_that_drifts_while_it_learns_is_warned_of_once():
 def test_a_baseline_that_stays_is_not_warned_of():
     """The same without drift, and where warnings are not wanted, says nothing of it."""
     for to, policy in ((NORMAL, es.Policy()), (LATER, es.Policy(warn=False))):
-        monitor = es.Monitor(COUNTS, alpha=1e-200, policy=policy)
+        monitor = stopping(COUNTS, policy=policy)
 
         assert [alert for goal in drifting(4100, to) if (alert := monitor.update(goal)) and alert.kind == "drift"] == []
 
@@ -55,7 +61,7 @@ def test_a_baseline_that_stays_is_not_warned_of():
 def test_each_stratum_has_its_own_reference():
     """One of two strata drifts: the warning is about its counts alone."""
     counts = {"chat": es.Profile((4700, 100, 100, 50, 50)), "code": COUNTS}
-    monitor = es.Monitor(es.Baseline.of_strata(counts), alpha=1e-200, stratified=True)
+    monitor = stopping(es.Baseline.of_strata(counts), stratified=True)
     found = [alert for goal in drifting(4100, LATER) if (alert := monitor.update(goal, stratum="code"))]
     monitor.update("g1", stratum="chat")
 

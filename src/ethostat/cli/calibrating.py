@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 import ethostat as es
-from ethostat.calibrating import RUN_LENGTHS
 from ethostat.cli.frame import opened_classifier, opened_store, print_json
+from ethostat.cli.monitoring import find_detector
 from ethostat.cli.options import AsJson, ClassifierSpec, Db, TaxonomySpec, option
-from ethostat.monitor.kinds import find_kind
 from ethostat.terminal import Gauge, calibration_view, to_terminal
 
 _PROMISE, _SIMULATED = "What is promised", "What is simulated"
@@ -98,9 +97,9 @@ def calibrate(
     with Gauge() as gauge:
         found = es.calibrate(
             normal,
-            run_lengths=run_length or RUN_LENGTHS,
+            run_lengths=run_length or None,
             alpha=alpha,
-            detector=find_kind(detector),
+            detector=find_detector(detector),
             taxonomy=goals,
             changes=change or (),
             within=within,

@@ -176,15 +176,14 @@ def monitor(
         normal = es.read_baseline(
             baseline, taxonomy=goals, classifier=sorter, stratum=stratum, session=session, store=store
         )
-    if detector not in es.KINDS:
-        raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
+    kind = find_detector(detector)
     if soft and not normal.first:
         raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")
     template = es.Monitor(
         normal,
         run_length=run_length,
         alpha=alpha,
-        detector=es.KINDS[detector],
+        detector=kind,
         taxonomy=goals,
         name=name,
         stratified=stratum is not None,
@@ -240,3 +239,10 @@ def _conclude(session: es.Session) -> int:
     if len(learning) == streams:
         return INCONCLUSIVE
     return FAILED if session.rejected.count else DONE
+
+
+def find_detector(name: str) -> es.Kind:
+    """The kind of detector that --detector names."""
+    if name not in es.KINDS:
+        raise InvalidInput(f"detector {name!r} must be one of {', '.join(es.KINDS)}")
+    return es.KINDS[name]

@@ -330,7 +330,8 @@ class PanelDetector:
         with np.errstate(divide="ignore"):
             logs = np.round(np.maximum(np.log(products[:, 0]), -1e4), 3)  # they are for dates, and fill the state
         if opens or not self._logs:
-            self._logs = [*self._logs, logs][-LOOKS_KEPT:]
+            self._logs.append(logs)
+            del self._logs[:-LOOKS_KEPT]
         else:
             self._logs[-1] = self._logs[-1] + logs
 

@@ -14,6 +14,7 @@ The house, from the ground up; a module imports only from below its own line.
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
     taxonomies, schedules, charts   which goals there are, what is said under stress, how it looks
+    ledger                          what a service was told, in the store's database
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate

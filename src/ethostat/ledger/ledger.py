@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,8 @@ from ethostat.store.dialects import insert_new, insert_or_replace
 from ethostat.store.holding import Holds
 
 MOST_STREAMS = 1_000
+TICK = "tick"
+"""The kind of an intervention that no person made: the monitor was told what time it is, and had something to say."""
 _PAGE = 1000
 _ONLY = 1
 Change = Callable[[Position], Mapping[str, Any]]
@@ -92,9 +95,13 @@ class Ledger:
                 f"{self.name} is being served by another process; stop it, or use PostgreSQL, which several may serve"
             )
 
-    def check(self) -> None:
-        """Raises StoreError where the database cannot be read."""
+    def check(self, *, writing: bool = False) -> None:
+        """Raises StoreError where the database cannot be read; with `writing`, where nothing can be committed."""
         self._rows(select(t.streams.c.key).limit(1))
+        if writing:
+            with self._writing() as connection:
+                row = {"id": "check", "until": 0.0}
+                connection.execute(insert_or_replace(connection, t.processes, ["id"], ["until"]), row)
 
     # Events
 
@@ -136,6 +143,15 @@ class Ledger:
         """Events that wait to be classified, as `events`."""
         return [reading.event_from(row) for row in self._rows(reading.unjudged(stream_key, after, most))]
 
+    def unjudged_streams(self, streams: Iterable[int]) -> list[int]:
+        """Those of the streams that have events to classify."""
+        mine = frozenset(streams)
+        return [row.key for row in self._rows(reading.WITH_UNJUDGED) if row.key in mine]
+
+    def verdicts(self, stream_key: int, *, after: int = 0, most: int = _PAGE) -> Sequence[reading.AnyRow]:
+        """What a monitor needs of events, as `events`: rows of `reading.VERDICTS`, which cost a fifth of an Event."""
+        return self._rows(reading.verdicts(stream_key, after, most))
+
     def judge(self, judgements: Sequence[Judgement]) -> None:
         """Write verdicts and failures. What an event has already stands."""
         erased = {"prompt": None, "response": None, "erased": True}
@@ -150,6 +166,8 @@ class Ledger:
 
     def claim(self, owner: str, *, seconds: float) -> frozenset[int]:
         """The streams that this process advances for the next seconds; to be called again before they are over."""
+        if self._is_file and not self._rows(reading.NOT_OF.params(owner=owner).limit(1)):
+            return frozenset(self._rows_of(owner))
         with self._writing() as connection:
             return claiming.claim(connection, owner, seconds, alone=self._is_file)
 
@@ -179,6 +197,9 @@ class Ledger:
                 if _move(connection, step, owner, moment):
                     _add_minutes(connection, step)
                     _add_alerts(connection, step, moment)
+                    if step.tick is not None:
+                        said = {"time": step.tick}
+                        _note(connection, Intervention(step.stream_key, step.cursor, TICK, said, None, moment))
                 else:
                     refused.add(step.stream_key)
         return frozenset(refused)
@@ -199,8 +220,7 @@ class Ledger:
             this = update(t.positions).where(t.positions.c.stream_key == stream_key)
             written = json.dumps(change(before))
             connection.execute(this.values(version=before.version + 1, monitor=written))
-            note = {"stream_key": stream_key, "cursor": before.cursor, "kind": kind, "body": dict(body)}
-            connection.execute(insert(t.interventions), {**note, "by": by, "time": time.time()})
+            _note(connection, Intervention(stream_key, before.cursor, kind, body, by, time.time()))
             return before
 
     def interventions(self, stream_key: int) -> list[Intervention]:
@@ -316,6 +336,10 @@ class Ledger:
         with translated(self._url), self._engine.connect() as connection:
             return connection.execute(query).all()
 
+    def _rows_of(self, owner: str) -> Iterator[int]:
+        query = select(t.positions.c.stream_key).where(t.positions.c.owner == owner)
+        return (row.stream_key for row in self._rows(query))
+
     def _append(self, batch: Batch, most_streams: int, *, careful: bool) -> Appended:
         names = dict.fromkeys((event.tenant, event.stream) for event in batch.events)
         refused: Mapping[StreamName, str] = {}
@@ -326,14 +350,12 @@ class Ledger:
                 found, refused = keys_of(connection, missing, now=batch.received, most=most_streams)
             result = append(connection, batch, {**self._keys, **found}, careful=careful)
         self._keys.update(found)
-        if not refused:
-            return result
         why = {
-            place: refused[e.tenant, e.stream]
-            for place, e in enumerate(batch.events)
-            if (e.tenant, e.stream) in refused
+            place: refused[event.tenant, event.stream]
+            for place, event in (enumerate(batch.events) if refused else ())
+            if (event.tenant, event.stream) in refused
         }
-        return Appended(result.duplicates, why)
+        return Appended(result.duplicates, why, begins=bool(found))
 
 
 _JUDGE = (
@@ -380,6 +402,10 @@ def _move(connection: Connection, step: Advance, owner: str, now: float) -> bool
         "updated": now,
     }
     return connection.execute(update(t.positions).where(*same).values(**new)).rowcount == 1
+
+
+def _note(connection: Connection, done: Intervention) -> None:
+    connection.execute(insert(t.interventions).values(**{**asdict(done), "body": dict(done.body)}))
 
 
 def _add_minutes(connection: Connection, step: Advance) -> None:

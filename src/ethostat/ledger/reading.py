@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, bindparam, func, select
 
 from ethostat.ledger import tables as t
 from ethostat.ledger.records import Deployment, Event, Intervention, KeptAlert, Minute, Position, Stream
@@ -35,11 +35,40 @@ LAGGING = (
     .join(t.streams, t.streams.c.key == t.positions.c.stream_key)
     .where(t.streams.c.next_seq > t.positions.c.cursor + 1)
 )
+NOT_OF = select(t.positions.c.stream_key).where(t.positions.c.owner.is_distinct_from(bindparam("owner")))
+"""Streams that are not of this owner."""
+WITH_UNJUDGED = (
+    select(t.streams.c.key)
+    .where(
+        select(t.events.c.seq)
+        .where(t.events.c.stream_key == t.streams.c.key, t.events.c.goal.is_(None), t.events.c.failure.is_(None))
+        .exists()
+    )
+    .order_by(t.streams.c.key)
+)
+VERDICTS = select(
+    t.events.c.seq,
+    t.events.c.event_id,
+    t.events.c.time,
+    t.events.c.received,
+    t.events.c.goal,
+    t.events.c.probabilities,
+    t.events.c.classifier,
+    t.events.c.failure,
+    t.events.c.labels,
+)
+"""What a monitor needs of an event."""
 
 
 def after(stream_key: int, seq: int, most: int) -> Select[Any]:
     """The events of a stream with larger numbers, in order."""
     return EVENTS.where(t.events.c.stream_key == stream_key, t.events.c.seq > seq).order_by(t.events.c.seq).limit(most)
+
+
+def verdicts(stream_key: int, seq: int, most: int) -> Select[Any]:
+    """What a monitor needs of the events after a number, in order, judged or not."""
+    here = (t.events.c.stream_key == stream_key, t.events.c.seq > seq)
+    return VERDICTS.where(*here).order_by(t.events.c.seq).limit(most)
 
 
 def unjudged(stream_key: int, seq: int, most: int) -> Select[Any]:

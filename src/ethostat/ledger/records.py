@@ -76,10 +76,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a list of events: the places of those that were there already, and of those refused, with why."""
+    """What became of a list of events: the places of those that were there already, and of those refused, with why.
+
+    `begins` says that streams were made which nobody follows yet.
+    """
 
     duplicates: frozenset[int] = frozenset()
     refused: Mapping[int, str] = field(default_factory=dict)
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Advance:
     """A step of a stream from `version` on: the new cursor, and all that changes with it, to be written together.
 
     `alerts` are Alert dicts; `deliveries` are pairs of an alert's id and a target; `counts` and `failures` are totals,
-    `minutes` what is to be added to each.
+    `minutes` what is to be added to each. `tick` is the time that the monitor was told in place of events.
     """
 
     stream_key: int
@@ -167,6 +171,7 @@ class Advance:
     alerts: tuple[Mapping[str, Any], ...] = ()
     deliveries: tuple[tuple[str, str], ...] = ()
     minutes: tuple[Minute, ...] = ()
+    tick: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ events = Table(
     PrimaryKeyConstraint("stream_key", "seq"),
     UniqueConstraint("stream_key", "event_id"),
 )
+_waits = events.c.goal.is_(None) & events.c.failure.is_(None)
+# What waits to be classified is found without reading what does not; events that bring a verdict never touch it.
+Index("ix_events_waiting", events.c.stream_key, events.c.seq, sqlite_where=_waits, postgresql_where=_waits)
 
 # `monitor` is Text: JSON as Python writes it, exact to the last digit of every float.
 positions = Table(

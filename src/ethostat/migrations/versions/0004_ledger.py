@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("stream_key", "seq", name=op.f("pk_events")),
         sa.UniqueConstraint("stream_key", "event_id", name=op.f("uq_events_stream_key_event_id")),
     )
+    waits = sa.text("goal IS NULL AND failure IS NULL")
+    op.create_index("ix_events_waiting", "events", ["stream_key", "seq"], sqlite_where=waits, postgresql_where=waits)
     op.create_table(
         "positions",
         sa.Column("stream_key", KEY, nullable=False),

@@ -23,15 +23,18 @@ import msgspec
 from ethostat.ledger import Event, Judgement, Ledger
 from ethostat.response import Verdict
 from ethostat.server.following import Following
-from ethostat.server.worker import Answer, Hello, question, read_frame, write_frame
+from ethostat.server.worker import Hello, Reply, question, read_frame, write_frame
 from ethostat.taxonomy import Taxonomy
 
 _log = logging.getLogger("ethostat.server.classifying")
+PROGRAM = (sys.executable, "-m", "ethostat.server.worker")
+"""What is run with the classifier and the taxonomy as arguments; `worker` says what it reads and writes."""
 MOST_TRIES = 3
 _BATCH = 16
 _AHEAD = 2
 _PIPE = 30_000
 _IDLE = 0.5
+_REST = 2.0
 _PATIENCE = 120.0
 """Seconds without an answer after which a worker is taken to hang."""
 _RESTS = (0.0, 0.5, 2.0, 10.0, 30.0)
@@ -90,15 +93,17 @@ class Classifying:
         workers: int,
         keeps_text: Callable[[str], bool],
         on_judged: Callable[[], None] = lambda: None,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._ledger, self._following = ledger, following
-        self._classifier, self._taxonomy, self._most = classifier, taxonomy, workers
+        self._command = [*program, classifier, json.dumps(taxonomy.to_dict())]
+        self._taxonomy, self._most = taxonomy, workers
         self._keeps_text, self._on_judged = keeps_text, on_judged
         self._waiting: deque[_Waiting] = deque()
         self._taken: dict[int, int] = {}
         self._workers: list[_Worker] = []
         self._done: list[Judgement] = []
-        self._deaths_on_end, self._start_at = 0, 0.0
+        self._deaths_on_end, self._start_at, self._ask_at = 0, 0.0, 0.0
         self._awake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="classifying", daemon=True)
         self._selector = selectors.DefaultSelector()
@@ -183,21 +188,16 @@ class Classifying:
     def _hire(self) -> None:
         if len(self._workers) >= self._most or time.monotonic() < self._start_at:
             return
-        command = [
-            sys.executable,
-            "-m",
-            "ethostat.server.worker",
-            self._classifier,
-            json.dumps(self._taxonomy.to_dict()),
-        ]
         process = subprocess.Popen(  # noqa: S603 - this package's own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
         )
         worker = _Worker(process)
         self._workers.append(worker)
         self._selector.register(_out(worker), selectors.EVENT_READ, worker)
 
     def _dispatch(self) -> None:
+        if time.monotonic() < self._ask_at:
+            return
         for worker in sorted(self._workers, key=lambda one: len(one.batches)):
             while worker.has_room and self._waiting:
                 batch = self._next_batch(is_busy=bool(worker.batches))
@@ -242,7 +242,7 @@ class Classifying:
             elif worker.hello is None:
                 self._greet(worker, msgspec.msgpack.decode(frame, type=Hello))
             else:
-                self._take(worker, msgspec.msgpack.decode(frame, type=list[Answer]))
+                self._take(worker, msgspec.msgpack.decode(frame, type=Reply))
         now = time.monotonic()
         for worker in list(self._workers):
             if now - worker.heard > _PATIENCE and (worker.batches or worker.hello is None):
@@ -258,15 +258,28 @@ class Classifying:
             return
         worker.hello, worker.heard = hello, time.monotonic()
 
-    def _take(self, worker: _Worker, answers: Sequence[Answer]) -> None:
+    def _take(self, worker: _Worker, reply: Reply) -> None:
         assert worker.hello is not None  # noqa: S101 - it greets before it answers
         batch, by = worker.batches.popleft(), worker.hello.hash
-        for one, answer in zip(batch, answers, strict=True):
-            verdict = None
-            if answer.goal is not None and answer.probabilities is not None:
+        worker.heard = time.monotonic()
+        if reply.trouble is not None:
+            self._rest(reply.trouble, batch)
+            return
+        for one, answer in zip(batch, reply.answers, strict=True):
+            if answer.goal is None or answer.probabilities is None:
+                self._judged(one, None, by, "the classifier finds no verdict")
+            else:
                 verdict = Verdict("", "", answer.goal, tuple(answer.probabilities), answer.typicality)
-            self._judged(one, verdict, by, answer.failure)
-        worker.heard, self._deaths_on_end, self.error = time.monotonic(), 0, None
+                self._judged(one, verdict, by, None)
+        self._deaths_on_end, self.error = 0, None
+
+    def _rest(self, trouble: str, batch: Sequence[_Waiting]) -> None:
+        """The classifier cannot work now, as a judge whose server is gone: the same is asked again, a little later."""
+        if self.error is None:
+            _log.error("the classifier cannot work", extra={"fields": {"error": trouble}})
+        self.error = trouble
+        self._waiting.extendleft(reversed(batch))
+        self._ask_at = time.monotonic() + _REST
 
     def _judged(self, one: _Waiting, verdict: Verdict | None, by: str, failure: str | None) -> None:
         event = one.event

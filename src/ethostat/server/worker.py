@@ -28,6 +28,7 @@ from ethostat.taxonomy import Taxonomy
 
 _LENGTH = struct.Struct(">I")
 _NICER = 5
+_FAULT = 70
 
 
 class Hello(msgspec.Struct):
@@ -47,12 +48,18 @@ class Question(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """Its verdict, or why there is none."""
+    """Its verdict; without a goal where the classifier finds none."""
 
     goal: str | None = None
     probabilities: list[float] | None = None
     typicality: float | None = None
-    failure: str | None = None
+
+
+class Reply(msgspec.Struct, array_like=True):
+    """An answer a question, in order; or why there is none now, so that the same can be asked again later."""
+
+    answers: list[Answer]
+    trouble: str | None = None
 
 
 def write_frame(stream: IO[bytes], value: Any) -> None:
@@ -83,15 +90,27 @@ def main(spec: str, taxonomy: str) -> None:
     goals = Taxonomy.from_dict(json.loads(taxonomy))
     try:
         classifier = _opened(spec, goals)
-        classifier.classify([_response(question(None, ""))])
     except EthostatError as error:
         write_frame(answers, Hello(error=str(error)))
         return
     write_frame(answers, Hello(classifier.name, classifier.hash, classifier.taxonomy.hash))
     decoder = msgspec.msgpack.Decoder(list[Question])
     while (frame := read_frame(sys.stdin.buffer)) is not None:
-        said = attempt(classifier, [_response(one) for one in decoder.decode(frame)])
-        write_frame(answers, [_answer(one) for one in said])
+        write_frame(answers, _reply(classifier, [_response(one) for one in decoder.decode(frame)]))
+
+
+def _reply(classifier: Classifier, responses: Sequence[Response]) -> Reply:
+    """A fault of the code ends the process, without a word: its message may hold what was said."""
+    try:
+        return Reply([_answer(one) for one in attempt(classifier, responses)])
+    except EthostatError as error:
+        return Reply([], f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write(
+            json.dumps({"level": "error", "message": "classifying failed", "kind": type(error).__name__}) + "\n"
+        )
+        sys.stderr.flush()
+        os._exit(_FAULT)
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes | None:
@@ -119,7 +138,7 @@ def _response(one: Question) -> Response:
 
 def _answer(said: Verdict | UnreadableAnswer) -> Answer:
     if isinstance(said, UnreadableAnswer):
-        return Answer(failure=str(said))
+        return Answer()  # its message quotes the response
     return Answer(said.goal, list(said.probabilities), said.typicality)
 
 

@@ -87,6 +87,28 @@ def new_database(server: str, name: str) -> str:
     return url.set(database=name).render_as_string(hide_password=False)
 
 
+@contextmanager
+def connecting(server: str, database: str, *, allowed: bool) -> Iterator[None]:
+    """While this lasts the database takes no connections and has none; what was before is again when it is left."""
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    name = make_url(database).database
+
+    def allow(connects: bool) -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {connects}')
+            if not connects:
+                these = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.exec_driver_sql(these, (name,))
+
+    allow(allowed)
+    try:
+        yield
+    finally:
+        allow(not allowed)
+        engine.dispose()
+
+
 @dataclass
 class Asked:
     """One request as the server saw it."""

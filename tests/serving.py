@@ -44,7 +44,7 @@ class Serving:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("{\"url\""), line + self.process.communicate()[0] + log.read_text()
+        assert line.startswith('{"url"'), line + self.process.communicate()[0] + log.read_text()
         self.url = json.loads(line)["url"]
         self.client = httpx.Client(base_url=self.url, timeout=30)
 

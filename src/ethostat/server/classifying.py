@@ -108,8 +108,13 @@ class Classifying:
         self._thread = threading.Thread(target=self._run, name="classifying", daemon=True)
         self._selector = selectors.DefaultSelector()
         self.tally = Tally()
-        self.error: str | None = None
+        self._trouble: str | None = None
+        self._database: str | None = None
+
+    @property
+    def error(self) -> str | None:
         """Why nothing is classified now; None where it is."""
+        return self._database or self._trouble
 
     @property
     def workers(self) -> int:
@@ -143,11 +148,13 @@ class Classifying:
             try:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - what is on disk waits; whatever it is, begin again from there
-                if self.error is None:
+                if self._database is None:
                     fields = {"kind": type(error).__name__, "error": str(error)}
                     _log.error("nothing is classified", extra={"fields": fields})
-                self.error = str(error)
+                self._database = str(error)
                 self._stopping.wait(_IDLE)
+            else:
+                self._database = None
 
     def _turn(self) -> None:
         self._fetch()
@@ -253,7 +260,7 @@ class Classifying:
         if hello.error is None and hello.taxonomy != self._taxonomy.hash:
             hello.error = f"classifier {hello.name} sorts into other goals than {self._taxonomy.name!r}"
         if hello.error is not None:
-            self.error = hello.error
+            self._trouble = hello.error
             self._bury(worker)
             return
         worker.hello, worker.heard = hello, time.monotonic()
@@ -271,13 +278,13 @@ class Classifying:
             else:
                 verdict = Verdict("", "", answer.goal, tuple(answer.probabilities), answer.typicality)
                 self._judged(one, verdict, by, None)
-        self._deaths_on_end, self.error = 0, None
+        self._deaths_on_end, self._trouble = 0, None
 
     def _rest(self, trouble: str, batch: Sequence[_Waiting]) -> None:
         """The classifier cannot work now, as a judge whose server is gone: the same is asked again, a little later."""
-        if self.error is None:
+        if self._trouble is None:
             _log.error("the classifier cannot work", extra={"fields": {"error": trouble}})
-        self.error = trouble
+        self._trouble = trouble
         self._waiting.extendleft(reversed(batch))
         self._ask_at = time.monotonic() + _REST
 
@@ -299,7 +306,7 @@ class Classifying:
         fields = {"exit_code": worker.process.returncode, "had": len(suspects), "again_in_seconds": rest}
         _log.error("a worker died", extra={"fields": fields})
         if worker.hello is None:
-            self.error = self.error or f"no worker can be started (exit code {worker.process.returncode})"
+            self._trouble = self._trouble or f"no worker can be started (exit code {worker.process.returncode})"
         self._waiting.extendleft(one for batch in reversed(others) for one in reversed(batch))
         for one in reversed(suspects):
             one.tries += 1

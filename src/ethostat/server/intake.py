@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ethostat.errors import EthostatError, StoreError
 from ethostat.ledger import Accepted, Appended, Ledger, NewEvent
@@ -17,6 +17,7 @@ from ethostat.ledger.ledger import MOST_STREAMS
 _log = logging.getLogger("ethostat.server.intake")
 _AT_ONCE = 4_000
 _PAUSE = 0.5
+_MOST_TRIES = 3
 
 
 class Full(EthostatError):
@@ -53,7 +54,7 @@ class _Offer:
     events: list[NewEvent]
     weight: int
     future: Future[Accepted] | None
-    began: float = field(default_factory=time.monotonic)
+    tries: int = 0
 
 
 class Intake:
@@ -199,6 +200,9 @@ class Intake:
         if len(offers) > 1 and self._works():
             return [kept for offer in offers for kept in self._write([offer])]
         if len(offers) == 1 and offers[0].future is None and self._works():
+            offers[0].tries += 1  # it may have failed because of what has passed since
+            if offers[0].tries < _MOST_TRIES:
+                return offers
             _log.error("an event cannot be written", extra={"fields": {"kind": type(error).__name__}})
             self.counted.dropped += 1
             return []

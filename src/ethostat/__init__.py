@@ -33,7 +33,7 @@ The house, from the ground up; a module imports only from below its own line.
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
     settings, terminal, picture,    faces
-    desk, cli, pytest_gate,
+    desk, server, cli, pytest_gate,
     inspect_goals
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.

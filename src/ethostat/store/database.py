@@ -14,6 +14,8 @@ from ethostat.errors import MissingExtra, StoreError
 from ethostat.store.tables import SCHEMA, VERSION_TABLE
 
 _LOCK_WAIT_SECONDS = 60
+# A server that is gone is noticed within seconds, also where the network swallows packets without a word.
+_CONNECTING: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000}}
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
@@ -91,8 +93,9 @@ def _check_file(url: URL, *, create: bool) -> None:
 def _engine(url: URL) -> Engine:
     try:
         sqlite = url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"connect_args": {"timeout": _LOCK_WAIT_SECONDS}} if sqlite else {}
-        engine = create_engine(url, pool_pre_ping=not sqlite, **options)
+        options = {"timeout": _LOCK_WAIT_SECONDS} if sqlite else _CONNECTING.get(url.get_backend_name(), {})
+        # Parameters are what people and models said: they stay out of error messages.
+        engine = create_engine(url, pool_pre_ping=not sqlite, hide_parameters=True, connect_args=options)
     except NoSuchModuleError as error:
         raise StoreError(f"{url.drivername!r} is not a known database; use sqlite:/// or postgresql://") from error
     except ModuleNotFoundError as error:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 VERSION_TABLE = "ethostat_version"
 _ESCAPED = "\x01json:"
 

@@ -1,0 +1,163 @@
+"""serve: beside the traffic: events in, monitors, alerts and metrics out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from typing import Annotated
+
+import ethostat as es
+from ethostat.cli.frame import DONE, json_line, opened_classifier, opened_store
+from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.errors import InvalidInput, MissingExtra
+from ethostat.monitor import Kind
+
+_LISTENING, _PROMISE = "Where it listens", "What each stream is promised"
+_MOST_WORKERS = 8
+
+
+def serve(
+    db: Db = None,
+    host: Annotated[
+        str, option("--host", "Address to listen on; others than this machine need keys.", env="HOST", panel=_LISTENING)
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, option("--port", "Port to listen on; 0 takes a free one.", env="PORT", panel=_LISTENING)
+    ] = 8750,
+    baseline: Annotated[
+        str,
+        option(
+            "--baseline",
+            "What is normal: `first:N` (the first N responses of each stream), a file of responses, a Measurement "
+            "file, or a run of the store.",
+            env="BASELINE",
+            panel=_PROMISE,
+        ),
+    ] = "first:500",
+    run_length: Annotated[
+        float, option("--run-length", "Responses between false pages of a stream, on average.", panel=_PROMISE)
+    ] = 10_000.0,
+    alpha: Annotated[
+        float | None,
+        option("--alpha", "In place of --run-length: the chance that a stream ever has a false page.", panel=_PROMISE),
+    ] = None,
+    detector: Annotated[
+        str,
+        option(
+            "--detector",
+            "profile, directed, ewma-entropy, page-hinkley or paper-threshold; the last two keep no promise.",
+            panel=_PROMISE,
+        ),
+    ] = "profile",
+    soft: Annotated[
+        bool,
+        option("--soft", "Weigh verdicts by probabilities, which must be calibrated; needs first:N.", panel=_PROMISE),
+    ] = False,
+    warnings: Annotated[
+        bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
+    ] = True,
+    renotify: Annotated[
+        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=_PROMISE)
+    ] = None,
+    silence: Annotated[
+        float | None, option("--silence", "Seconds without a response that are no data.", panel=_PROMISE)
+    ] = None,
+    classifier: ClassifierSpec = "builtin",
+    taxonomy: TaxonomySpec = None,
+    workers: Annotated[
+        int | None,
+        option(
+            "--workers",
+            "Processes that classify; they start when there is something to classify.",
+            env="WORKERS",
+            panel=COUNTING,
+            show_default="one a processor, at most eight",
+        ),
+    ] = None,
+    store_text: Annotated[
+        str,
+        option(
+            "--store-text",
+            "Which prompts and responses stay once they are classified: never, sampled or all.",
+            env="STORE_TEXT",
+            panel=KEEPING,
+        ),
+    ] = "sampled",
+    text_share: Annotated[
+        float, option("--text-share", "With sampled: the share of texts that stay.", panel=KEEPING)
+    ] = 0.05,
+    most_streams: Annotated[
+        int, option("--most-streams", "Streams that there may be; each costs memory.", panel=KEEPING)
+    ] = 1_000,
+    retention: Annotated[
+        float | None,
+        option("--retention", "Days after which events are deleted; counts and alerts stay.", panel=KEEPING),
+    ] = None,
+    as_json: Annotated[bool, option("--json", "Print the address as JSON once it listens.")] = False,
+) -> int:
+    """Serve: take responses or verdicts over HTTP, watch every stream, and say when one changes.
+
+    Events come to POST /v1/events and are on disk when they are acknowledged; the process may be killed at any moment
+    and goes on where it was, every event counted once. Streams, alerts and metrics are read from the same address:
+
+      ethostat serve --db serve.db                               on http://127.0.0.1:8750, one SQLite file
+
+      ethostat serve --db postgresql://user@host/name            several such processes share its streams
+
+    It listens on this machine alone: others need keys. SIGTERM and Ctrl-C end it once what was accepted is on disk.
+    Needs the extra: pip install 'ethostat[serve]' (and `postgres`).
+    """
+    try:
+        from ethostat.server.intake import Bounds
+        from ethostat.server.running import serve as run
+        from ethostat.server.settings import ServeSettings, Texts, check_reach
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "starlette", "serve") from error
+    sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
+    if sorter is not None:
+        es.check_goals(sorter, goals)
+    settings = ServeSettings(
+        template=es.Monitor(
+            _baseline(baseline, goals, sorter, db),
+            run_length=run_length,
+            alpha=alpha,
+            detector=_kind(detector),
+            taxonomy=goals,
+            name="serve",
+            soft=soft,
+            policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
+        ),
+        database=db or str(es.default_path()),
+        host=host,
+        port=port,
+        classifier=classifier,
+        workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
+        texts=Texts(store_text, text_share),
+        bounds=Bounds(streams=most_streams),
+        retention=retention,
+    )
+    check_reach(settings)
+    run(settings, on_listening=lambda url: _say(url, as_json=as_json))
+    return DONE
+
+
+def _say(url: str, *, as_json: bool) -> None:
+    sys.stdout.write((json_line({"url": url}) if as_json else f"serving on {url}; Ctrl-C ends it") + "\n")
+    sys.stdout.flush()
+
+
+def _goals(taxonomy: str | None) -> es.Taxonomy:
+    return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
+
+
+def _baseline(source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db: str | None) -> es.Baseline:
+    """A baseline from `first:N` needs no store; a run is looked for in the database that is served."""
+    with nullcontext() if db is None or source.startswith("first:") else opened_store(db) as store:
+        return es.read_baseline(source, taxonomy=goals, classifier=sorter, store=store)
+
+
+def _kind(detector: str) -> Kind:
+    if detector not in es.KINDS:
+        raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
+    return es.KINDS[detector]

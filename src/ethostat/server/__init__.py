@@ -1,0 +1,19 @@
+"""The service: beside the traffic, losing nothing. Needs the extra `serve`.
+
+settings      what a service is started with
+ingest        bodies as events: JSON, NDJSON, compressed; what is wrong is said event by event
+bodies        bodies of requests, bounded one by one and all together
+intake        events wait, few and bounded, until they are on disk together
+worker        a process that classifies
+classifying   what has no verdict goes to the workers, verdicts into the log
+following     monitors through the log in order, each event once
+intervening   what people do to monitors
+pipeline      the four of them over one ledger
+viewing       streams and alerts as people see them
+metrics       for Prometheus
+openapi       the API, described
+service       what a handler has at hand; errors as JSON
+api           the handlers
+app           routes, middleware, lifespan
+running       sockets, signals, logs
+"""

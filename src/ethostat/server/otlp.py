@@ -25,7 +25,7 @@ from ethostat.ledger.records import Accepted, Full, NewEvent
 from ethostat.response import Message
 from ethostat.server import aliases, wire
 from ethostat.server.packing import TooLarge, unpacked
-from ethostat.server.turns import Said, decoded, name_of, prompt_of, read_answers, read_turns
+from ethostat.server.turns import LONGEST_NAME, Said, decoded, name_of, prompt_of, read_answers, read_turns
 from ethostat.server.wire import Record
 
 LARGEST_BODY = 32 * 2**20
@@ -59,7 +59,7 @@ class Naming:
                     return name
         service = aliases.first(record.resource, aliases.SERVICE)
         model = aliases.first(record.attributes, (*aliases.REQUEST_MODEL, *aliases.RESPONSE_MODEL))
-        return "/".join(part for part in (service, model) if part) or "default"
+        return "/".join(part for part in (service, model) if part)[:LONGEST_NAME] or "default"
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Reading:
         return "; ".join([*self.reasons, *silent])
 
 
-def read_traces(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:  # noqa: B008  (frozen)
+def read_traces(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:
     """The events of an ExportTraceServiceRequest. Raises InvalidInput where the body is none."""
     reading = Reading()
     calls: list[tuple[Record, list[NewEvent]]] = []
@@ -99,7 +99,7 @@ def read_traces(body: bytes, content_type: str, naming: Naming = Naming()) -> Re
     return reading
 
 
-def read_logs(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:  # noqa: B008  (frozen)
+def read_logs(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:
     """The events of an ExportLogsServiceRequest: details of calls, or messages and choices as events of their own."""
     reading = Reading()
     told: dict[tuple[str, str], list[Message]] = {}
@@ -150,9 +150,7 @@ def _events_of_details(record: Record, reading: Reading, naming: Naming) -> list
     return _events(replace(record, attributes=attributes), aliases.asked(attributes), answers, naming)
 
 
-def _events_of_choice(
-    record: Record, _: Reading, naming: Naming, *, before: tuple[Message, ...]
-) -> list[NewEvent]:
+def _events_of_choice(record: Record, _: Reading, naming: Naming, *, before: tuple[Message, ...]) -> list[NewEvent]:
     content = _content(record)
     index = content.get("index") if isinstance(content, Mapping) else 0
     answers = read_answers(content)[:1]
@@ -257,11 +255,12 @@ def _without_wrappers(calls: list[tuple[Record, list[NewEvent]]]) -> Iterator[Ne
             yield from events
 
 
-def otlp_routes(offer: Offer, *, naming: Naming = Naming(), largest: int = LARGEST_BODY) -> list[Route]:  # noqa: B008
+def otlp_routes(offer: Offer, *, naming: Naming = Naming(), largest: int = LARGEST_BODY) -> list[Route]:
     """/v1/traces and /v1/logs.
 
-    A 200 is given when `offer` has put the events on disk; what cannot be used is counted in its partial success. A full
-    queue is a 503 with Retry-After, which exporters repeat; a body that is none of OTLP is a 400, which they do not.
+    A 200 is given when `offer` has put the events on disk; what cannot be used is counted in its partial success. A
+    full queue is a 503 with Retry-After, which exporters repeat; a body that is none of OTLP is a 400, which they do
+    not.
     """
 
     def route(path: str, read: Callable[[bytes, str, Naming], Reading], of: str) -> Route:

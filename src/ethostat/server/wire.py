@@ -38,7 +38,9 @@ def read_spans(body: bytes, content_type: str) -> list[Record]:
     """The spans of an ExportTraceServiceRequest. Raises InvalidInput where the body is none."""
     if content_type == JSON:
         spans = _json(body, _Traces).resource_spans or ()
-        return [_json_span(span, _plain(of.resource)) for of in spans for scope in of.scopes() for span in scope.items()]
+        return [
+            _json_span(span, _plain(of.resource)) for of in spans for scope in of.scopes() for span in scope.items()
+        ]
     return list(_spans(body))
 
 

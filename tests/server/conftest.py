@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -35,3 +35,9 @@ def serve() -> Iterator[Callable[[Any], str]]:
     """Serves apps until the test ends."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(served(app))
+
+
+@pytest.fixture
+def serving() -> Callable[[Any], AbstractContextManager[str]]:
+    """Serves an app for as long as a block lasts."""
+    return served

@@ -7,10 +7,11 @@ import gzip
 import json
 import logging
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
 import httpx
@@ -82,40 +83,34 @@ def delta(index=0, reason=None, **delta):
     return {"model": "m-1", "choices": [{"index": index, "delta": delta, "finish_reason": reason}]}
 
 
+class _Relay(socketserver.BaseRequestHandler):
+    """One connection: what the server sends is kept."""
+
+    def handle(self):
+        with socket.create_connection(self.server.above) as above:
+            self.server.kept.append(kept := bytearray())
+            down = threading.Thread(target=self.copy, args=(above, self.request, kept))
+            down.start()
+            self.copy(self.request, above, bytearray())
+            down.join()
+
+    def copy(self, source, target, kept):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                kept += data
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
 @contextmanager
 def tee(url):
-    """A relay before a server that keeps what the server sent, a byte string a connection."""
-    address = httpx.URL(url)
-    kept: list[bytearray] = []
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def relay(source, target, keep):
-        try:
-            while data := source.recv(65536):
-                if keep is not None:
-                    keep += data
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            target.close()
-
-    def accept():
-        while True:
-            try:
-                caller, _ = listening.accept()
-            except OSError:
-                return
-            server = socket.create_connection((address.host, address.port))
-            kept.append(bytearray())
-            threading.Thread(target=relay, args=(caller, server, None), daemon=True).start()
-            threading.Thread(target=relay, args=(server, caller, kept[-1]), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1", kept
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    thread.join()
+    """A relay before a server: its own base URL, and what the server sent, a byte string a connection."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay) as relay:
+        relay.above, relay.kept = (httpx.URL(url).host, httpx.URL(url).port), []
+        threading.Thread(target=relay.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{relay.server_address[1]}/v1", relay.kept
+        relay.shutdown()
 
 
 def body_of(raw):
@@ -157,10 +152,10 @@ def test_an_openai_client_is_served_and_its_answers_are_observed(through, llama)
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_bytes_of_a_real_server_are_identical(through, llama, is_streamed):
+def test_bytes_of_a_real_server_are_identical(serving, llama, is_streamed):
     """What the caller gets is, byte for byte, what llama.cpp sent."""
-    with tee(llama) as (relay, kept):
-        url, _, _ = through(relay)
+    with tee(llama) as (relay, kept), serving(app_of(Proxy(ProxySettings(relay), [].append))) as base:
+        url = f"{base}/v1"
         asked = {**QUESTION, "max_tokens": 12, "stream": is_streamed, "n": 2}
         with (
             httpx.Client(timeout=PATIENT) as client,
@@ -421,9 +416,11 @@ def test_a_server_that_dies_in_the_middle_is_seen_to_die(through):
     """The caller gets what came and a broken connection, not an answer that looks whole; nothing is observed."""
     with FaultyServer(lambda *_: replace(answer("x" * 100_000), sends=50_000)) as server:
         url, events, proxy = through(server.url)
-        with httpx.stream("POST", f"{url}/chat/completions", json=QUESTION, timeout=PATIENT) as response:
-            with pytest.raises(httpx.RemoteProtocolError, match="peer closed"):
-                list(response.iter_raw())
+        with (
+            httpx.stream("POST", f"{url}/chat/completions", json=QUESTION, timeout=PATIENT) as response,
+            pytest.raises(httpx.RemoteProtocolError, match="peer closed"),
+        ):
+            list(response.iter_raw())
         soon(lambda: proxy.counts.cut == 1)
 
     assert response.status_code == 200

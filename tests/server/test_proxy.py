@@ -11,7 +11,7 @@ import socketserver
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import httpx
@@ -24,6 +24,7 @@ from starlette.routing import Route
 from ethostat.errors import InvalidInput
 from ethostat.server.proxy import Proxy, ProxySettings
 from ethostat.server.watching import Sampling
+from proxied import app_of, served, soon
 from servers import FaultyServer, Reply, answer, as_json, llama_server, refusal, well_behaved
 
 PATIENT = httpx.Timeout(60)
@@ -37,17 +38,6 @@ def llama():
         yield url
 
 
-def app_of(proxy):
-    """The proxy alone, closed with its server."""
-
-    @asynccontextmanager
-    async def lifespan(_):
-        yield
-        await proxy.aclose()
-
-    return Starlette(routes=proxy.routes, lifespan=lifespan)
-
-
 @pytest.fixture
 def through(serve):
     """Puts a proxy before an upstream: its base URL, the events it observed (which grow), and itself."""
@@ -58,14 +48,6 @@ def through(serve):
         return serve(app_of(proxy)) + "/v1", events, proxy
 
     return put
-
-
-def soon(holds, seconds=20.0):
-    """Waits until it holds."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "did not happen in time"
-        time.sleep(0.01)
 
 
 def sse(*chunks, end="data: [DONE]\n\n"):
@@ -152,9 +134,9 @@ def test_an_openai_client_is_served_and_its_answers_are_observed(through, llama)
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_bytes_of_a_real_server_are_identical(serving, llama, is_streamed):
+def test_bytes_of_a_real_server_are_identical(llama, is_streamed):
     """What the caller gets is, byte for byte, what llama.cpp sent."""
-    with tee(llama) as (relay, kept), serving(app_of(Proxy(ProxySettings(relay), [].append))) as base:
+    with tee(llama) as (relay, kept), served(app_of(Proxy(ProxySettings(relay), [].append))) as base:
         url = f"{base}/v1"
         asked = {**QUESTION, "max_tokens": 12, "stream": is_streamed, "n": 2}
         with (

@@ -2,8 +2,8 @@
 
     python benchmarks/proxy_clients.py [--streams 50] [--chunks 200] [--rounds 3]
 
-A uvicorn server in a process of its own sends server-sent events; each client reads them raw, as a proxy would. CPU time
-of this process alone is counted, so that what the server and the machine do is not.
+A uvicorn server in a process of its own sends server-sent events; each client reads them raw, as a proxy would. CPU
+time of this process alone is counted, so that what the server and the machine do is not.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import openai
 def main() -> None:
     """Ask twice in one conversation, and print the answers as they come."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8400/v1", help="where ethostat listens")
+    parser.add_argument("--url", default="http://127.0.0.1:8750/v1", help="where ethostat listens")
     parser.add_argument("--model", default="smollm2", help="the name the model server knows it by")
     options = parser.parse_args()
 

@@ -4,9 +4,10 @@
     python examples/otel_exporter.py  # in another
 
 Needs `pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http`. An application that is instrumented
-already (by OpenTelemetry, OpenLLMetry, OpenInference or Langfuse) needs none of this code, and one environment variable:
+already (by OpenTelemetry, OpenLLMetry, OpenInference or Langfuse) needs none of this code, and one environment
+variable:
 
-    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:8400
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:8750
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ QUESTIONS = {
 def main() -> None:
     """Tell of three calls of a model, as its instrumentation would."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8400", help="where ethostat listens")
+    parser.add_argument("--url", default="http://127.0.0.1:8750", help="where ethostat listens")
     options = parser.parse_args()
 
     provider = TracerProvider(resource=Resource.create({"service.name": "shop"}))

@@ -9,9 +9,15 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from ethostat.ledger.records import Accepted
+from ethostat.ledger import Ledger
+from ethostat.monitor import Baseline, Monitor
+from ethostat.server.bodies import Bodies
+from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import otlp_routes
+from ethostat.server.pipeline import Pipeline
 from ethostat.server.proxy import Proxy, ProxySettings
+from ethostat.server.service import Service
+from ethostat.server.settings import ServeSettings, Texts
 from proxied import app_of, served
 from servers import FaultyServer, Reply
 
@@ -42,15 +48,16 @@ def test_the_openai_client_through_the_proxy():
     assert len(events[1].prompt.messages) == 3
 
 
-def test_the_opentelemetry_exporter(serve):
+def test_the_opentelemetry_exporter(serve, tmp_path):
     """examples/otel_exporter.py gives three events."""
-    events = []
-
-    async def offer(new):
-        events.extend(new)
-        return Accepted(len(new), 0)
-
-    run("otel_exporter.py", "--url", serve(Starlette(routes=otlp_routes(offer))))
+    with Ledger(str(tmp_path / "serve.db")) as ledger:
+        settings = ServeSettings(Monitor(Baseline.of_first(100)), ledger.name, texts=Texts("all"))
+        service = Service(Pipeline(ledger, settings), Metrics(), Bodies(most_body=10**6, most_unpacked=10**6))
+        service.pipeline.intake.start()
+        run("otel_exporter.py", "--url", serve(Starlette(routes=otlp_routes(service))))
+        service.pipeline.intake.stop()
+        position = ledger.find_stream("", "shop/my-model")
+        events = ledger.events(position.stream_key, after=0)
 
     assert [event.response[:9] for event in events] == ["The capit", "Six minut", "I'm sorry"]
-    assert {(event.stream, event.session) for event in events} == {("shop/my-model", "conversation-17")}
+    assert {event.session for event in events} == {"conversation-17"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import threading
 import zlib
 
 import httpx
@@ -26,43 +27,49 @@ from opentelemetry.trace import Status, StatusCode, set_span_in_context
 from starlette.applications import Starlette
 
 from ethostat.errors import InvalidInput
-from ethostat.ledger.records import Accepted, Full, NewEvent
+from ethostat.ledger import Ledger
+from ethostat.monitor import Baseline, Monitor
+from ethostat.server.bodies import Bodies
+from ethostat.server.intake import Bounds
+from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import Naming, otlp_routes, read_logs, read_traces
+from ethostat.server.pipeline import Pipeline
+from ethostat.server.service import Service
+from ethostat.server.settings import ServeSettings, Texts
 
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 7 times 8?"}]
 
 
-class Ledger:
-    """Keeps what it is offered; is full for as many offers as `full` says."""
-
-    def __init__(self, full: int = 0) -> None:
-        self.events: dict[tuple[str, str], NewEvent] = {}
-        self.duplicates = 0
-        self.full = full
-
-    async def offer(self, events: list[NewEvent]) -> Accepted:
-        """Accepts each id once a stream."""
-        if self.full:
-            self.full -= 1
-            raise Full(1)
-        new = {(event.stream, event.id): event for event in events if (event.stream, event.id) not in self.events}
-        self.duplicates += len(events) - len(new)
-        self.events |= new
-        return Accepted(len(new), len(events) - len(new))
+def service_over(ledger, **settings):
+    """A service whose intake writes to the ledger once it is started; nothing classifies."""
+    template = Monitor(Baseline.of_first(100))
+    pipeline = Pipeline(ledger, ServeSettings(template, ledger.name, texts=Texts("all"), **settings))
+    return Service(pipeline, Metrics(), Bodies(most_body=100_000, most_unpacked=100_000))
 
 
 @pytest.fixture
-def ledger():
-    """An empty ledger."""
-    return Ledger()
+def service(tmp_path):
+    """A service that writes."""
+    with Ledger(str(tmp_path / "serve.db")) as ledger:
+        made = service_over(ledger)
+        made.pipeline.intake.start()
+        yield made
+        made.pipeline.intake.stop()
 
 
 @pytest.fixture
-def url(ledger, serve):
-    """The base URL of a server that takes OTLP into the ledger."""
-    return serve(Starlette(routes=otlp_routes(ledger.offer)))
+def url(service, serve):
+    """The base URL of a server that takes OTLP into the service."""
+    return serve(Starlette(routes=otlp_routes(service)))
+
+
+def kept(service):
+    """The events on disk, by stream."""
+    ledger = service.pipeline.ledger
+    found = [ledger.find_stream(stream.tenant, stream.name) for stream in ledger.streams()]
+    return [event for position in found for event in ledger.events(position.stream_key, after=0)]
 
 
 def attribute(name, value):
@@ -355,7 +362,7 @@ def test_text_from_elsewhere_is_made_storable():
     assert event.response == "a\ufffdb"
 
 
-def test_a_real_exporter_sends_spans(url, ledger):
+def test_a_real_exporter_sends_spans(url, service):
     """The OpenTelemetry SDK's own exporter, protobuf and gzip, is understood; a resent span is a duplicate."""
     provider = TracerProvider(resource=Resource.create({"service.name": "shop"}))
     exporter = OTLPSpanExporter(endpoint=f"{url}/v1/traces", compression=Compression.Gzip)
@@ -370,11 +377,11 @@ def test_a_real_exporter_sends_spans(url, ledger):
             failed.set_status(Status(StatusCode.ERROR))
     provider.shutdown()
 
-    assert [event.response for event in ledger.events.values()] == ["56."] * (len(DIALECTS) - 1)
-    assert {event.labels["service"] for event in ledger.events.values()} == {"shop"}
+    assert [event.response for event in kept(service)] == ["56."] * (len(DIALECTS) - 1)
+    assert {event.labels["service"] for event in kept(service)} == {"shop"}
 
 
-def test_a_real_exporter_sends_log_records(url, ledger):
+def test_a_real_exporter_sends_log_records(url, service):
     """The SDK's log exporter and its structured attributes are understood."""
     provider = LoggerProvider(resource=Resource.create({"service.name": "shop"}))
     provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=f"{url}/v1/logs")))
@@ -386,28 +393,36 @@ def test_a_real_exporter_sends_log_records(url, ledger):
         )
     )
     provider.shutdown()
-    (event,) = ledger.events.values()
+    (event,) = kept(service)
 
     assert (event.prompt.text, event.response) == ("What is 7 times 8?", "56.")
 
 
-def test_a_real_exporter_repeats_what_a_full_queue_refused(serve):
-    """A full queue answers 503 with Retry-After; the exporter waits and nothing is lost."""
-    ledger = Ledger(full=1)
-    url = serve(Starlette(routes=otlp_routes(ledger.offer)))
-    refused = httpx.post(f"{url}/v1/traces", content=traces(span(DIALECTS["Langfuse"])), headers={"content-type": JSON})
-    ledger.full = 1
+def test_a_real_exporter_repeats_what_a_full_queue_refused(serve, tmp_path):
+    """A full queue answers 503 with Retry-After; the exporter waits, sends again, and nothing is lost."""
     provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url}/v1/traces")))
-    with provider.get_tracer("test").start_as_current_span("chat", attributes=DIALECTS["Langfuse"]):
-        pass
-    provider.shutdown()
+    with Ledger(str(tmp_path / "serve.db")) as ledger:
+        service = service_over(ledger, bounds=Bounds(events=1))
+        intake = service.pipeline.intake
+        url = serve(Starlette(routes=otlp_routes(service)))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url}/v1/traces")))
+        waiting = intake.offer(read_traces(traces(span(DIALECTS["Langfuse"])), JSON).events)
+        refused = httpx.post(
+            f"{url}/v1/traces", content=traces(span(DIALECTS["Langfuse"])), headers={"content-type": JSON}
+        )
+        with provider.get_tracer("test").start_as_current_span("chat", attributes=DIALECTS["Langfuse"]):
+            pass
+        threading.Timer(1.0, intake.start).start()
+        provider.shutdown()
+        events = kept(service)
+        intake.stop()
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert len(ledger.events) == 1
+    assert waiting.result().accepted == 1
+    assert len(events) == 2
 
 
-def test_answers_are_in_the_format_of_the_question(url, ledger):
+def test_answers_are_in_the_format_of_the_question(url, service):
     """A partial success says how many were rejected and why, in JSON to JSON and in protobuf to protobuf."""
     body = traces(span(DIALECTS["Langfuse"]), span(DIALECTS["Langfuse"], id="00"))
     as_json = httpx.post(f"{url}/v1/traces", content=body, headers={"content-type": JSON})
@@ -423,7 +438,8 @@ def test_answers_are_in_the_format_of_the_question(url, ledger):
     assert as_json.json()["partialSuccess"]["rejectedSpans"] == "1"
     assert as_protobuf.headers["content-type"] == PROTOBUF
     assert (partial.rejected_spans, "16 and 8 bytes" in partial.error_message) == (1, True)
-    assert (good.status_code, good.json(), ledger.duplicates) == (200, {}, 1)
+    assert (good.status_code, good.json()) == (200, {})
+    assert (service.pipeline.intake.counted.accepted, service.pipeline.intake.counted.duplicates) == (1, 1)
 
 
 def test_calls_without_content_are_named_in_a_warning(url):
@@ -453,10 +469,8 @@ def test_calls_without_content_are_named_in_a_warning(url):
         (b"", {"content-type": PROTOBUF}, 200),
     ],
 )
-def test_bodies_that_are_none(content, headers, status, ledger, serve):
+def test_bodies_that_are_none(content, headers, status, url):
     """What is no OTLP, or too large packed or unpacked, is refused with a status that exporters do not repeat."""
-    url = serve(Starlette(routes=otlp_routes(ledger.offer, largest=100_000)))
-
     assert httpx.post(f"{url}/v1/traces", content=content, headers=headers).status_code == status
 
 

@@ -179,6 +179,18 @@ def test_any_reply_goes_through_as_it_is(through, reply):
     assert seen[0] == seen[1]
 
 
+def test_a_caller_who_takes_brotli_is_observed(through):
+    """An observed request asks for what can be unpacked here; others ask for what the caller said."""
+    with FaultyServer(lambda *_: answer("56.")) as server, httpx.Client(timeout=PATIENT) as client:
+        url, _, _ = through(server.url)
+        for path in ("chat/completions", "moderations"):
+            client.post(f"{url}/{path}", json=QUESTION, headers={"Accept-Encoding": "zstd, br;q=0.9, gzip;q=0.8"})
+            client.post(f"{url}/{path}", json=QUESTION, headers={"Accept-Encoding": "br"})
+
+    asked = [{name.lower(): value for name, value in one.headers.items()}["accept-encoding"] for one in server.asked]
+    assert asked == ["gzip;q=0.8", "identity", "zstd, br;q=0.9, gzip;q=0.8", "br"]
+
+
 def test_requests_arrive_as_they_were_sent(through):
     """Path, query, body and headers reach the server; those of the connection and those for us do not."""
     with FaultyServer(lambda *_: answer("56.")) as server:
@@ -305,7 +317,7 @@ def test_other_paths_are_forwarded_and_not_observed(through):
         url, events, _ = through(server.url)
         assert client.get(f"{url}/models").json()["data"] == [{"id": "m"}]
         assert client.post(f"{url}/embeddings", json={"input": "x"}).status_code == 200
-        for path in ("events", "streams/a", "traces", "%65vents", "..%2Fadmin", "a/%2e%2e/b"):
+        for path in ("events", "streams/a", "traces", "%65vents", "/events", "..%2Fadmin", "a/%2e%2e/b"):
             assert client.post(f"{url}/{path}", json={}).status_code == 404
 
     assert [asked.path for asked in server.asked] == ["/v1/embeddings"]

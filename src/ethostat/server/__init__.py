@@ -2,6 +2,13 @@
 
 settings      what a service is started with
 ingest        bodies as events: JSON, NDJSON, compressed; what is wrong is said event by event
+otlp          OpenTelemetry in: spans and log records that are calls of a model
+wire          what OTLP looks like on the wire
+aliases       the names under which instrumentations write the same thing
+turns         conversations and answers in whatever shape they are written
+proxy         forwards traffic to a model server, and keeps what goes past
+answers       what was asked and answered, read from the bytes
+watching      bytes that went past become events
 bodies        bodies of requests, bounded one by one and all together
 intake        events wait, few and bounded, until they are on disk together
 worker        a process that classifies

@@ -7,28 +7,31 @@ export that is sent again is a duplicate, and so is a call that comes as a span 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response as Answer
 from starlette.routing import Route
 
-from ethostat.errors import InvalidInput
-from ethostat.ledger.records import Accepted, Full, NewEvent
+from ethostat.errors import InvalidInput, StoreError
+from ethostat.ledger import NewEvent
 from ethostat.response import Message
 from ethostat.server import aliases, wire
-from ethostat.server.packing import TooLarge, unpacked
+from ethostat.server.bodies import TooSlow
+from ethostat.server.ingest import TooLarge
+from ethostat.server.intake import Full
+from ethostat.server.service import Handler, Service, route, tenant_of
 from ethostat.server.turns import LONGEST_NAME, Said, decoded, name_of, prompt_of, read_answers, read_turns
 from ethostat.server.wire import Record
 
-LARGEST_BODY = 32 * 2**20
 _DETAILS = "gen_ai.client.inference.operation.details"
 _CHOICE = "gen_ai.choice"
 _TURN = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
@@ -38,7 +41,7 @@ _SILENT = (
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Offer = Callable[[list[NewEvent]], Awaitable[Accepted]]
+Read = Callable[[bytes, str, "Naming"], "Reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,63 +258,51 @@ def _without_wrappers(calls: list[tuple[Record, list[NewEvent]]]) -> Iterator[Ne
             yield from events
 
 
-def otlp_routes(offer: Offer, *, naming: Naming = Naming(), largest: int = LARGEST_BODY) -> list[Route]:
+def otlp_routes(service: Service, naming: Naming = Naming()) -> list[Route]:
     """/v1/traces and /v1/logs.
 
-    A 200 is given when `offer` has put the events on disk; what cannot be used is counted in its partial success. A
-    full queue is a 503 with Retry-After, which exporters repeat; a body that is none of OTLP is a 400, which they do
-    not.
+    A 200 is given when the events are on disk; what cannot be used is counted in its partial success. A full queue is
+    a 503 with Retry-After, which exporters repeat; a body that is none of OTLP is a 400, which they do not.
     """
 
-    def route(path: str, read: Callable[[bytes, str, Naming], Reading], of: str) -> Route:
-        async def take(request: Request) -> Answer:
-            return await _take(request, read, offer, naming=naming, largest=largest, of=of)
+    def taking(read: Read, of: str) -> Handler:
+        async def take(service: Service, request: Request) -> Answer:
+            return await _answered(service, request, partial(read, naming=naming), of)
 
-        return Route(path, take, methods=["POST"])
+        return take
 
-    return [route("/v1/traces", read_traces, "spans"), route("/v1/logs", read_logs, "log_records")]
+    return [
+        route(service, "/v1/traces", taking(read_traces, "spans"), method="POST"),
+        route(service, "/v1/logs", taking(read_logs, "log_records"), method="POST"),
+    ]
 
 
-async def _take(
-    request: Request,
-    read: Callable[[bytes, str, Naming], Reading],
-    offer: Offer,
-    *,
-    naming: Naming,
-    largest: int,
-    of: str,
-) -> Answer:
+async def _answered(service: Service, request: Request, read: Callable[[bytes, str], Reading], of: str) -> Answer:
+    """The answer in the format of the question, refusals too, as the protocol asks."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (wire.PROTOBUF, wire.JSON):
-        return _refusal(415, wire.JSON, f"Content-Type {kind[:60]!r} is not read; send {wire.PROTOBUF} or {wire.JSON}")
+        return _refusal(415, wire.JSON, f"content-type {kind[:60]!r} is not read; send {wire.PROTOBUF} or {wire.JSON}")
     try:
-        packed = await _received(request, largest)
-        encoding = request.headers.get("content-encoding", "")
-        reading = await run_in_threadpool(lambda: read(unpacked(packed, encoding, most=largest), kind, naming))
-        if reading.events:
-            await offer(reading.events)
-    except TooLarge as error:
-        return _refusal(413, kind, str(error))
-    except InvalidInput as error:
-        return _refusal(400, kind, str(error))
-    except Full as error:
-        return _refusal(503, kind, str(error), {"Retry-After": str(max(1, round(error.retry_after)))})
-    except ClientDisconnect:
-        return Answer(status_code=499)
+        reading = await _taken(service, request, lambda body: read(body, kind))
+    except (Full, StoreError) as error:
+        return _refusal(503, kind, str(error), {"Retry-After": str(getattr(error, "retry_after", 2))})
+    except (TooLarge, TooSlow, InvalidInput) as error:
+        return _refusal({TooLarge: 413, TooSlow: 408}.get(type(error), 400), kind, str(error))
     body = wire.partial_success(kind, rejected=reading.rejected, message=reading.message, of=of)
     return Answer(body, media_type=kind)
 
 
-async def _received(request: Request, most: int) -> bytes:
-    """The body as it was sent. Raises TooLarge as soon as it is."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise TooLarge(f"the body is larger than {most} bytes; send it in smaller parts")
-        parts.append(part)
-    return b"".join(parts)
+async def _taken(service: Service, request: Request, read: Callable[[bytes], Reading]) -> Reading:
+    """The reading, its events on disk."""
+    async with service.bodies.read(request) as body:
+        reading = await run_in_threadpool(read, body)
+        if reading.events:
+            tenant = tenant_of(request)
+            events = [replace(event, tenant=tenant) for event in reading.events] if tenant else reading.events
+            done = await asyncio.wrap_future(service.pipeline.intake.offer(events))
+            for _, why in done.refused:
+                reading.reject(why)
+    return reading
 
 
 def _refusal(status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:

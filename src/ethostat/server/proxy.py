@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import aiohttp
 from multidict import CIMultiDict
@@ -36,8 +36,10 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
     b"upgrade".split()
 )
+_ENCODINGS = ("gzip", "x-gzip", "deflate", "identity")
 _SET_ANEW = frozenset((b"host", b"content-length", b"expect"))
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_AS_IT_IS = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # all that can stand in a request line, so that nothing is written anew
 _KEEPALIVE = 4.0  # seconds; llama.cpp and uvicorn close idle connections after 5
 _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _LARGEST_LINE = 64 * 2**10
@@ -77,7 +79,7 @@ class Proxy:
 
     def __init__(self, settings: ProxySettings, observe: Observe) -> None:
         self._settings = settings
-        self._base = checked_url(settings.upstream).encode()
+        self._base = checked_url(settings.upstream)
         self._watching = Watching(
             observe, redact=settings.redact, sampling=settings.sampling, most=settings.most_kept // 2
         )
@@ -117,13 +119,12 @@ class Proxy:
         """The URL above; None for what is not to be forwarded."""
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         before = 4 if "stream" in scope["path_params"] else 2
-        rest = raw.split(b"/", before)[before]
-        steps = unquote(rest.decode("latin-1")).split("/")
-        if steps[0] in self._settings.reserved or any(step in (".", "..") for step in steps):
+        rest = quote(raw.split(b"/", before)[before], safe=_AS_IT_IS)
+        steps = [step for step in unquote(rest).split("/") if step]
+        if (steps[:1] and steps[0] in self._settings.reserved) or any(step in (".", "..") for step in steps):
             return None
-        query: bytes = scope["query_string"]
-        whole = self._base + b"/" + rest + (b"?" + query if query else b"")
-        return URL(whole.decode("latin-1"), encoded=True)
+        query = quote(scope["query_string"], safe=_AS_IT_IS)
+        return URL(f"{self._base}/{rest}" + (f"?{query}" if query else ""), encoded=True)
 
     def _tape(self, scope: Scope) -> _Tape | None:
         """What is to be kept of this exchange; None where it is not observed. Raises nothing."""
@@ -168,6 +169,8 @@ class Proxy:
         session = self._opened()
         seen: dict[str, bool] = {}
         headers = _upwards(forwarding.scope["headers"], is_streamed=not isinstance(body, bytes))
+        if forwarding.tape is not None and "accept-encoding" in headers:
+            headers["accept-encoding"] = _that_we_unpack(headers["accept-encoding"])
         ask: dict[str, Any] = {"data": body or None, "headers": headers, "allow_redirects": False}
         method = forwarding.scope["method"]
         try:
@@ -380,6 +383,12 @@ def _upwards(headers: Headers, *, is_streamed: bool) -> CIMultiDict[str]:
     if is_streamed:  # its length is known if the caller said it
         kept += [(name, value) for name, value in headers if name == b"content-length"]
     return CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in kept)
+
+
+def _that_we_unpack(accepted: str) -> str:
+    """Of the encodings that the caller takes those that can be observed too."""
+    kept = [part.strip() for part in accepted.split(",") if part.partition(";")[0].strip().lower() in _ENCODINGS]
+    return ", ".join(kept) or "identity"
 
 
 def _end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:

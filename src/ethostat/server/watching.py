@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ethostat.errors import InvalidInput
-from ethostat.ledger.records import NewEvent
+from ethostat.ledger import NewEvent
 from ethostat.server.answers import Answered, read_exchange
-from ethostat.server.packing import unpacked
+from ethostat.server.ingest import TooLarge, unpacked
 from ethostat.server.turns import name_of, prompt_of
 
 Observe = Callable[[NewEvent], None]
@@ -122,7 +122,7 @@ class Watching:
         while (exchange := self._queue.get()) is not None:
             try:
                 self._read(exchange)
-            except InvalidInput as error:
+            except (InvalidInput, TooLarge) as error:
                 self.counts.unread += 1
                 _LOG.debug("an exchange was not observed: %s", error)
             except Exception as error:  # noqa: BLE001  (redact and observe are others'; traffic goes on)

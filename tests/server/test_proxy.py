@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
+import random
 import socket
 import socketserver
 import threading
@@ -22,6 +23,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from ethostat.errors import InvalidInput
+from ethostat.server.answers import ENDPOINTS, read_exchange
 from ethostat.server.proxy import Proxy, ProxySettings
 from ethostat.server.watching import Sampling
 from proxied import app_of, served, soon
@@ -309,6 +311,24 @@ def test_what_cannot_be_read_is_counted(through, reply):
 
     assert (got.status_code, len(got.content)) == (reply.status, len(reply.content))
     assert events == []
+
+
+def test_no_bytes_raise_anything_else():
+    """Random damage to requests and answers gives what can be read, or InvalidInput."""
+    rng = random.Random(0)  # noqa: S311
+    request = json.dumps({**QUESTION, "prompt": ["p", "q"], "input": "p", "n": 2}).encode()
+
+    for _ in range(1000):
+        path, reply, _ = FORMS[rng.choice(list(FORMS))]
+        bad = [bytearray(request), bytearray(reply.content)]
+        for _ in range(rng.randrange(1, 5)):
+            part = rng.choice(bad)
+            part[rng.randrange(len(part))] = rng.choice(b'"{}[]:,0\\nu\xff\n ')
+        try:
+            answered = read_exchange(ENDPOINTS[path], *map(bytes, bad), reply.headers["Content-Type"])
+        except InvalidInput:
+            continue
+        assert len(answered.turns) == len(answered.choices)
 
 
 def test_other_paths_are_forwarded_and_not_observed(through):

@@ -41,7 +41,7 @@ _SILENT = (
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Read = Callable[[bytes, str, "Naming"], "Reading"]
+Read = Callable[..., "Reading"]
 
 
 @dataclass(frozen=True, slots=True)

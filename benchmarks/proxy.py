@@ -1,12 +1,15 @@
 """What the proxy adds to each event of 50 concurrent streams, against llama.cpp, in one run.
 
-    python benchmarks/proxy.py [--streams 50] [--tokens 48] [--rounds 4] [--observe broken]
+    python benchmarks/proxy.py [--streams 50] [--requests 3] [--tokens 32] [--rounds 3] [--observe broken]
 
 The server is llama.cpp's own, with SmolLM2, in a process of its own. A tap before it, also a process, notes when each
 request arrives and when each event leaves; the caller notes when each was sent and came. Rounds go through the proxy
 and past it by turns, forwards and backwards, all of them through the tap, so that what the tap, the caller and the
-machine cost stands in both. What is printed is the difference of the two distributions at a quantile: of the request's
-way up, of each event's way down, and of the two together for the first event. Targets: 3 ms at p50, 10 ms at p99.
+machine cost stands in both. Each of the callers begins at a moment of its own and asks one request after the other, for
+answers of various lengths, so that requests come while other streams run.
+
+What is printed is the difference of the two distributions at a quantile: of the request's way up, of each event's way
+down, and of the two together for the first event. Targets: 3 ms at p50, 10 ms at p99.
 
 `--observe broken` makes every observation raise, `--observe hanging` never return.
 """
@@ -17,6 +20,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing as mp
+import random
 import re
 import socket
 import sys
@@ -62,7 +66,7 @@ class Seen:
 def main() -> None:
     """Measure and print; exit 1 beyond a target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("streams", 50), ("tokens", 48), ("rounds", 4)):
+    for name, default in (("streams", 50), ("requests", 3), ("tokens", 32), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--observe", choices=["works", "broken", "hanging"], default="works")
     options = parser.parse_args()
@@ -154,37 +158,51 @@ def tap(listening: socket.socket, host: str, port: int, telling: Any) -> None:
 
 
 async def call(port: int, options: argparse.Namespace, turn: int) -> tuple[Seen, float]:
-    """All streams at once, each over a connection of its own."""
+    """All callers at once, each over a connection of its own."""
     seen = Seen()
+    rng = random.Random(turn)  # noqa: S311
 
-    async def one(number: int) -> None:
-        body = {
-            "model": "smollm2",
-            "messages": [{"role": "user", "content": f"Write a long story about the number {number}."}],
-            "max_tokens": options.tokens,
-            "ignore_eos": True,
-            "stream": True,
-            "user": f"r{number}",
-        }
-        content = json.dumps(body).encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
-        seen.requests[number] = time.perf_counter()
-        writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + content)
-        rest = b""
-        while b"[DONE]" not in rest:
-            data = await reader.read(65536)
-            assert data, "the stream broke"
-            now = time.perf_counter()
-            if number not in seen.firsts and (found := _ID.search(data)):
-                seen.firsts[number] = found[1]
-            rest = seen.answer(rest + data, now) if b"[DONE]" not in data else data
-        writer.close()
+    async def one(caller: int, delay: float, lengths: Sequence[int]) -> None:
+        await asyncio.sleep(delay)
+        for place, length in enumerate(lengths):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            number = (turn * options.streams + caller) * options.requests + place
+            request = asked(number, length)
+            seen.requests[number] = time.perf_counter()
+            writer.write(request)
+            rest = data = b""
+            while b"[DONE]" not in data:
+                data = await reader.read(65536)
+                assert data, "the stream broke"
+                now = time.perf_counter()
+                if number not in seen.firsts and (found := _ID.search(data)):
+                    seen.firsts[number] = found[1]
+                rest = seen.answer(rest + data, now)
+            writer.close()
 
     await warm(port)
     began = time.perf_counter()
-    await asyncio.gather(*map(one, range(turn * 1000, turn * 1000 + options.streams)))
+    callers = []
+    for caller in range(options.streams):
+        lengths = [rng.randrange(options.tokens // 2, options.tokens + 1) for _ in range(options.requests)]
+        callers.append(one(caller, rng.uniform(0, 3), lengths))
+    await asyncio.gather(*callers)
     return seen, time.perf_counter() - began
+
+
+def asked(number: int, length: int) -> bytes:
+    """A request as it is sent."""
+    body = {
+        "model": "smollm2",
+        "messages": [{"role": "user", "content": f"Write a long story about the number {number}."}],
+        "max_tokens": length,
+        "ignore_eos": True,
+        "stream": True,
+        "user": f"r{number}",
+    }
+    content = json.dumps(body).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}Content-Type: application/json\r\n\r\n".encode() + content
 
 
 async def warm(port: int) -> None:

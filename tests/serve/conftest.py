@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from databases import database, postgres_database, postgres_server  # noqa: F401
+from proxied import served
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +20,10 @@ def _at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     for name in [name for name in os.environ if name.startswith("ETHOSTAT_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Serves apps until the test ends."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(served(app))

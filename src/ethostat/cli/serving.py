@@ -25,6 +25,35 @@ def serve(
     port: Annotated[
         int, option("--port", "Port to listen on; 0 takes a free one.", env="PORT", panel=_LISTENING)
     ] = 8750,
+    proxy: Annotated[
+        str | None,
+        option(
+            "--proxy",
+            "Base URL of a model server: what comes to /v1 is forwarded there, and answers are observed.",
+            env="PROXY",
+            panel=_LISTENING,
+        ),
+    ] = None,
+    observe: Annotated[
+        list[str] | None,
+        option(
+            "--observe",
+            "With --proxy: the share of exchanges that is observed, as 0.1, or that of one stream, as checkout=1; "
+            "repeatable.",
+            panel=_LISTENING,
+            show_default="1",
+        ),
+    ] = None,
+    stream_attribute: Annotated[
+        str | None,
+        option(
+            "--stream-attribute",
+            "OpenTelemetry attribute that names the stream of a span.",
+            env="STREAM_ATTRIBUTE",
+            panel=_LISTENING,
+            show_default="service.name and the model",
+        ),
+    ] = None,
     baseline: Annotated[
         str,
         option(
@@ -105,13 +134,17 @@ def serve(
 
       ethostat serve --db postgresql://user@host/name            several such processes share its streams
 
+      ethostat serve --proxy https://host/v1                     between an application and its model server
+
     It listens on this machine alone: others need keys. SIGTERM and Ctrl-C end it once what was accepted is on disk.
     Needs the extra: pip install 'ethostat[serve]' (and `postgres`).
     """
     try:
         from ethostat.server.intake import Bounds
+        from ethostat.server.proxy import ProxySettings
         from ethostat.server.running import serve as run
         from ethostat.server.settings import ServeSettings, Texts, check_reach
+        from ethostat.server.watching import Sampling
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "starlette", "serve") from error
     sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
@@ -136,10 +169,30 @@ def serve(
         texts=Texts(store_text, text_share),
         bounds=Bounds(streams=most_streams),
         retention=retention,
+        proxy=None if proxy is None else ProxySettings(proxy, sampling=Sampling(*_shares(observe or []))),
+        stream_attribute=stream_attribute,
     )
     check_reach(settings)
     run(settings, on_listening=lambda url: _say(url, as_json=as_json))
     return DONE
+
+
+def _shares(written: list[str]) -> tuple[float, dict[str, float]]:
+    """The share of all streams, and those of streams by name."""
+    share, streams = 1.0, {}
+    for one in written:
+        stream, _, number = one.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            raise InvalidInput(
+                f"--observe takes a share as 0.1, or as checkout=1 for one stream, got {one!r}"
+            ) from None
+        if stream:
+            streams[stream] = value
+        else:
+            share = value
+    return share, streams
 
 
 def _say(url: str, *, as_json: bool) -> None:

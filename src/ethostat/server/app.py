@@ -22,7 +22,9 @@ from ethostat.monitor import Alert
 from ethostat.server import api
 from ethostat.server.bodies import Bodies
 from ethostat.server.metrics import Metrics
+from ethostat.server.otlp import Naming, otlp_routes
 from ethostat.server.pipeline import Hooks, Pipeline
+from ethostat.server.proxy import Proxy
 from ethostat.server.service import Service, as_json, refusal
 from ethostat.server.settings import ServeSettings
 
@@ -45,21 +47,30 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     metrics.watch(pipeline)
     bodies = Bodies(most_body=settings.most_body, most_unpacked=settings.most_unpacked)
     service = Service(pipeline, metrics, bodies)
+    proxy = None if settings.proxy is None else Proxy(settings.proxy, pipeline.intake.observe)
+    if proxy is not None:
+        metrics.watch_proxy(proxy)
     app = Starlette(
-        routes=api.routes(service),
+        routes=[
+            *api.routes(service),
+            *otlp_routes(service, Naming(settings.stream_attribute)),
+            *(proxy.routes if proxy else ()),
+        ],
         middleware=[Middleware(OwnPages, is_local=settings.is_local)],
         exception_handlers={HTTPException: _plain},
-        lifespan=_living(pipeline),
+        lifespan=_living(pipeline, proxy),
     )
     app.state.service = service
     return app
 
 
-def _living(pipeline: Pipeline) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _living(pipeline: Pipeline, proxy: Proxy | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def living(_: Starlette) -> AsyncIterator[None]:
         pipeline.start()
         yield
+        if proxy is not None:
+            await proxy.aclose()
         await asyncio.to_thread(pipeline.stop)
 
     return living

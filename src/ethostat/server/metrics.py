@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -14,6 +15,7 @@ from ethostat.ledger import Stream
 from ethostat.maths.entropy import entropy
 from ethostat.maths.estimate import Estimate
 from ethostat.server.pipeline import Pipeline
+from ethostat.server.proxy import Proxy
 from ethostat.server.viewing import monitor_in
 from ethostat.visible import stripped
 
@@ -53,9 +55,26 @@ class Metrics:
         """Also show what this pipeline is at."""
         self.registry.register(_Standing(pipeline))
 
+    def watch_proxy(self, proxy: Proxy) -> None:
+        """Also count what the proxy observed, and what it could not."""
+        self.registry.register(_Passing(proxy))
+
     def page(self) -> bytes:
         """In Prometheus's text format."""
         return generate_latest(self.registry)
+
+
+class _Passing(Collector):
+    """What became of the traffic that the proxy saw."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def collect(self) -> Iterator[Metric]:
+        seen = CounterMetricFamily("ethostat_proxy", "Observations of forwarded traffic.", labels=["outcome"])
+        for outcome, count in asdict(self._proxy.counts).items():
+            seen.add_metric([outcome], count)
+        yield seen
 
 
 class _Standing(Collector):

@@ -28,7 +28,10 @@ from ethostat.server.answers import ENDPOINTS
 from ethostat.server.turns import name_of
 from ethostat.server.watching import Counts, Exchange, Observe, Redact, Sampling, Watching
 
-RESERVED = ("alerts", "baselines", "deployments", "events", "labels", "logs", "metrics", "runs", "streams", "traces")
+_INWARDS = ("events", "logs", "traces")
+_OUTWARDS = ("alerts", "baselines", "deliveries", "deployments", "labels", "metrics", "runs", "sessions", "streams")
+_ACCESS = ("audit", "keys", "login", "rules", "targets", "users")
+RESERVED = frozenset((*_INWARDS, *_OUTWARDS, *_ACCESS))
 """What belongs to the service under /v1; never forwarded, so that its keys do not travel to the model server."""
 
 _OURS = b"x-ethostat-"
@@ -64,7 +67,7 @@ class ProxySettings:
     connect_timeout: float = 10.0
     largest_kept: int = 2 * 2**20
     most_kept: int = 128 * 2**20
-    reserved: tuple[str, ...] = RESERVED
+    reserved: frozenset[str] = RESERVED
 
     def __post_init__(self) -> None:
         checked_url(self.upstream)

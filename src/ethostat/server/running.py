@@ -40,6 +40,7 @@ def serve(settings: ServeSettings, *, on_listening: Callable[[str], None] = lamb
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=settings.proxy is None,  # what is forwarded has that of the server above
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from ethostat.errors import InvalidInput
 from ethostat.monitor import Monitor
 from ethostat.server.intake import Bounds
+from ethostat.server.proxy import ProxySettings
 
 NEVER, SAMPLED, ALL = "never", "sampled", "all"
 DEFAULT_PORT = 8750
@@ -43,7 +44,8 @@ class ServeSettings:
 
     `template` is the monitor of a new stream, whose taxonomy is that of all; `workers` processes run `classifier`.
     Bodies have at most `most_body` bytes as they come, and `most_unpacked` without their compression. Events that were
-    followed are deleted after `retention` days, None for never.
+    followed are deleted after `retention` days, None for never. With `proxy` traffic to a model server is forwarded and
+    observed. `stream_attribute` is the OpenTelemetry attribute that names a span's stream, where it is there.
     """
 
     template: Monitor
@@ -57,6 +59,8 @@ class ServeSettings:
     most_body: int = 16 * 2**20
     most_unpacked: int = 64 * 2**20
     retention: float | None = None
+    proxy: ProxySettings | None = None
+    stream_attribute: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -15,6 +15,8 @@ The house, from the ground up; a module imports only from below its own line.
     prompts, transcripts,           what is asked, what was recorded,
     taxonomies, schedules, charts   which goals there are, what is said under stress, how it looks
     ledger                          what a service was told, in the store's database
+    access                          who may do what with a service
+    notifying                       an alert to people and machines
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
@@ -119,6 +121,10 @@ if TYPE_CHECKING:
     from ethostat.models.simulated import SimulatedModel as SimulatedModel
     from ethostat.models.simulated import simulate as simulate
     from ethostat.models.transformers import TransformersModel as TransformersModel
+    from ethostat.notifying import Command as Command
+    from ethostat.notifying import notify as notify
+    from ethostat.notifying import read_routing as read_routing
+    from ethostat.notifying import send_test as send_test
     from ethostat.outside import Outside as Outside
     from ethostat.prompts import list_prompt_sets as list_prompt_sets
     from ethostat.prompts import load_prompts as load_prompts
@@ -249,6 +255,7 @@ _HOMES = {
     "orders": ("Order", "give_order", "read_streams", "stream_rows"),
     "monitored": ("Session",),
     "sorting": ("Columns", "Sorter"),
+    "notifying": ("Command", "notify", "read_routing", "send_test"),
     "outside": ("Outside",),
     "prompts": ("list_prompt_sets", "load_prompts"),
     "response": ("Label", "Message", "Prompt", "PromptSet", "Response", "Verdict"),

@@ -18,6 +18,7 @@
     │   ├── CorruptWeights      a weight file is not the one its card names
     │   └── UnreadableAnswer    a judge said nothing about a response that can be read as a verdict
     ├── StoreError
+    ├── DeliveryFailed          an alert did not reach its target
     ├── BudgetExceeded          the next request would cost more than the caller allows
     └── TooLittleEvidence       the question cannot be answered from what there is (the CLI exits with 3)
 
@@ -108,6 +109,17 @@ class UnreadableAnswer(ClassifierError):
 
 class StoreError(EthostatError):
     """The store cannot do what was asked."""
+
+
+class DeliveryFailed(EthostatError):
+    """An alert did not reach its target.
+
+    `for_good` says that trying again is of no use; `wait` is what the target asked to wait, in seconds.
+    """
+
+    def __init__(self, message: str, *, for_good: bool = False, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.for_good, self.wait = for_good, wait
 
 
 class BudgetExceeded(EthostatError):

@@ -8,7 +8,8 @@ simulating.py simulate                             comparing.py  compare
 following.py  trajectory                           monitoring.py monitor
 streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
-serving.py    serve
+serving.py    serve                              access.py     keys, users, audit
+notifying.py  notify
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Annotated
 import typer
 
 from ethostat import __version__
+from ethostat.cli.access import audit, keys_app, users_app
 from ethostat.cli.calibrating import calibrate
 from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
@@ -29,6 +31,7 @@ from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
+from ethostat.cli.notifying import notify_app
 from ethostat.cli.reviewing import review
 from ethostat.cli.selftesting import selftest
 from ethostat.cli.serving import serve
@@ -55,6 +58,10 @@ app.add_typer(streams_app, name="streams")
 app.command()(calibrate)
 app.command()(watch)
 app.command()(serve)
+app.add_typer(notify_app, name="notify")
+app.add_typer(keys_app, name="keys")
+app.add_typer(users_app, name="users")
+app.command()(audit)
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import ethostat as es
@@ -53,6 +54,18 @@ def serve(
             panel=_LISTENING,
             show_default="service.name and the model",
         ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        option("--allowed-host", "A name by which it is called, beside its address (repeatable).", panel=_LISTENING),
+    ] = None,
+    address: Annotated[
+        str | None,
+        option("--address", "The URL by which people reach it, for links in alerts.", env="ADDRESS", panel=_LISTENING),
+    ] = None,
+    notify: Annotated[
+        Path | None,
+        option("--notify", "Where alerts go: a YAML or JSON file of targets and rules.", env="NOTIFY", panel=_PROMISE),
     ] = None,
     baseline: Annotated[
         str,
@@ -136,14 +149,15 @@ def serve(
 
       ethostat serve --proxy https://host/v1                     between an application and its model server
 
-    It listens on this machine alone: others need keys. SIGTERM and Ctrl-C end it once what was accepted is on disk.
+    It listens on this machine alone; to listen elsewhere, first make a key (`ethostat keys add`). SIGTERM and Ctrl-C
+    end it once what was accepted is on disk.
     Needs the extra: pip install 'ethostat[serve]' (and `postgres`).
     """
     try:
         from ethostat.server.intake import Bounds
         from ethostat.server.proxy import ProxySettings
         from ethostat.server.running import serve as run
-        from ethostat.server.settings import ServeSettings, Texts, check_reach
+        from ethostat.server.settings import ServeSettings, Texts
         from ethostat.server.watching import Sampling
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "starlette", "serve") from error
@@ -171,8 +185,10 @@ def serve(
         retention=retention,
         proxy=None if proxy is None else ProxySettings(proxy, sampling=Sampling(*_shares(observe or []))),
         stream_attribute=stream_attribute,
+        names=tuple(allowed_host or ()),
+        address=None if address is None else address.rstrip("/"),
+        notify=None if notify is None else es.read_routing(notify),
     )
-    check_reach(settings)
     run(settings, on_listening=lambda url: _say(url, as_json=as_json))
     return DONE
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from ethostat.ledger import tables  # noqa: F401 - its tables are in the metadata once it is imported
+from ethostat.access import tables as access_tables  # noqa: F401 - tables are in the metadata once imported
+from ethostat.ledger import tables as ledger_tables  # noqa: F401
 from ethostat.store.tables import VERSION_TABLE, metadata
 
 context.configure(

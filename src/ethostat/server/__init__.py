@@ -19,6 +19,10 @@ pipeline      the four of them over one ledger
 viewing       streams and alerts as people see them
 metrics       for Prometheus
 openapi       the API, described
+gate          who somebody is, as requests ask it
+access        who calls, and whether they may
+login         the login page and the session
+outward       alerts out, targets and deliveries
 service       what a handler has at hand; errors as JSON
 api           the handlers
 app           routes, middleware, lifespan

@@ -5,32 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ethostat.errors import EthostatError
+from ethostat.access import Register
 from ethostat.ledger import Ledger
 from ethostat.monitor import Alert
+from ethostat.notifying import Routing
+from ethostat.notifying.kept import LedgerOutbox
 from ethostat.server import api
+from ethostat.server.access import Access, AccessSettings
 from ethostat.server.bodies import Bodies
+from ethostat.server.gate import Gate
+from ethostat.server.login import login_routes
 from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import Naming, otlp_routes
+from ethostat.server.outward import Outward, outward_routes
 from ethostat.server.pipeline import Hooks, Pipeline
-from ethostat.server.proxy import Proxy
-from ethostat.server.service import Service, as_json, refusal
+from ethostat.server.proxy import RESERVED, Proxy
+from ethostat.server.service import Service, as_json
 from ethostat.server.settings import ServeSettings
 
 
 def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
-    """The application over a ledger, which it closes when it ends."""
+    """The application over a ledger, which it closes when it ends.
+
+    Raises StoreError where the database cannot be had.
+    """
+    gate = Gate(Register(settings.database))
+    outward = Outward(LedgerOutbox(settings.database), settings.notify or Routing({}, ()), settings.address)
     metrics = Metrics()
 
     def count(_tenant: str, _stream: str, alert: Alert) -> None:
@@ -41,7 +48,10 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
         metrics.commit_events.observe(events)
 
     hooks = Hooks(
-        on_alert=count, on_commit=committed, on_step=lambda seconds, _events: metrics.step_seconds.observe(seconds)
+        routes=outward.routes,
+        on_alert=count,
+        on_commit=committed,
+        on_step=lambda seconds, _events: metrics.step_seconds.observe(seconds),
     )
     pipeline = Pipeline(ledger, settings, hooks)
     metrics.watch(pipeline)
@@ -52,62 +62,45 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
         metrics.watch_proxy(proxy)
     app = Starlette(
         routes=[
+            *login_routes(gate),
+            *outward_routes(service, outward),
             *api.routes(service),
             *otlp_routes(service, Naming(settings.stream_attribute)),
             *(proxy.routes if proxy else ()),
         ],
-        middleware=[Middleware(OwnPages, is_local=settings.is_local)],
+        middleware=[
+            Middleware(
+                Access, gate=gate, settings=AccessSettings(settings.host, settings.names, proxied=_proxied(proxy))
+            )
+        ],
         exception_handlers={HTTPException: _plain},
-        lifespan=_living(pipeline, proxy),
+        lifespan=_living(pipeline, outward, gate, proxy),
     )
     app.state.service = service
     return app
 
 
-def _living(pipeline: Pipeline, proxy: Proxy | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _proxied(proxy: Proxy | None) -> Callable[[str], bool]:
+    """Which paths are the proxy's: the caller's key to them is the model server's, not one of ours."""
+    if proxy is None:
+        return lambda _: False
+    return lambda path: path.startswith("/proxy/") or (path.startswith("/v1/") and path.split("/")[2] not in RESERVED)
+
+
+def _living(
+    pipeline: Pipeline, outward: Outward, gate: Gate, proxy: Proxy | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def living(_: Starlette) -> AsyncIterator[None]:
         pipeline.start()
-        yield
+        async with outward.delivering():
+            yield
         if proxy is not None:
             await proxy.aclose()
         await asyncio.to_thread(pipeline.stop)
+        gate.close()
 
     return living
-
-
-class OwnPages:
-    """Refuses what a browser sends for the pages of others.
-
-    A service on loopback asks for no key. So that no page from elsewhere can use a browser on this machine to reach it,
-    the host must be this machine's (else a name that resolves here would do), and an origin, where one is named, the
-    service's own.
-    """
-
-    def __init__(self, app: ASGIApp, *, is_local: bool) -> None:
-        self._app, self._is_local = app, is_local
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (why := self._refuses(Headers(scope=scope))):
-            await refusal(EthostatError(why), 403)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _refuses(self, headers: Headers) -> str | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if self._is_local and not _is_here(host):
-            return "the host must be 127.0.0.1, [::1] or localhost"
-        if origin is not None and urlsplit(origin).netloc != host:
-            return "a page from elsewhere may not use this service"
-        return None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 async def _plain(_: Request, error: Exception) -> Response:

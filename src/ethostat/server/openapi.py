@@ -23,7 +23,8 @@ def document(taxonomy: Taxonomy) -> dict[str, Any]:
             "description": "Responses of language models in; whether their behaviour changes, out.",
         },
         "paths": _paths(),
-        "components": {"schemas": _schemas(taxonomy)},
+        "components": {"schemas": _schemas(taxonomy), "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"key": []}, {}],
     }
 
 
@@ -68,6 +69,25 @@ def _paths() -> dict[str, Any]:
             "get": _does("Declared versions", _list("deployments", "Deployment"), [limit]),
             "post": _does("A version is deployed", _ref("Deployment"), [], body="NewDeployment", status="201"),
         },
+        "/v1/targets": {"get": _does("Where alerts go", _object(), [])},
+        "/v1/targets/{name}/test": {
+            "post": _does("Send a test message, and say whether it arrived", _object(), [_in_path("name")])
+        },
+        "/v1/deliveries": {
+            "get": _does(
+                "Deliveries: those that were given up, or in another state, or of one alert",
+                _object(),
+                [_in_query("state", {"enum": ["queued", "sent", "dead", "any"]}), _in_query("alert", _WHOLE)],
+            )
+        },
+        "/v1/deliveries/{alert}/{target}/revive": {
+            "post": _does("Try one of them again", _object(), [_number_in_path("alert"), _in_path("target")])
+        },
+        "/v1/session": {
+            "get": _does("Who calls", _object(), []),
+            "post": _does("Log in; sets a cookie", _object(), [], body="Login"),
+            "delete": _does("Log out", _object(), []),
+        },
         "/healthz": {"get": _does("Whether the process lives", _object(), [])},
         "/readyz": {"get": _does("Whether every part can work now", _object(), [])},
         "/metrics": {
@@ -90,7 +110,7 @@ def _post_events() -> dict[str, Any]:
         "responses": {
             "200": {"description": "Some are on disk", "content": answer},
             "422": {"description": "None could be taken; why, event by event", "content": answer},
-            **_errors("400", "403", "408", "413", "415", "429", "503"),
+            **_errors("400", "401", "403", "408", "413", "415", "429", "503"),
         },
     }
 
@@ -103,11 +123,11 @@ def _does(
         status = "204"
     else:
         done["content"] = {"application/json": {"schema": answer}}
-    known = ["400", "403", "503"]
+    known = ["400", "401", "403", "429", "503"]
     if any(one["in"] == "path" for one in parameters) or body == "NewDeployment":
         known.append("404")
     if body is not None:
-        known += ["408", "413", "429"]
+        known += ["408", "413"]
     made: dict[str, Any] = {"summary": summary, "responses": {status: done, **_errors(*known)}}
     if parameters:
         made["parameters"] = parameters
@@ -123,7 +143,8 @@ def _errors(*statuses: str) -> dict[str, Any]:
 
 _REASONS = {
     "400": "It breaks a rule",
-    "403": "It comes from a page of somebody else",
+    "401": "It needs a key or a session",
+    "403": "The caller may not, or it comes from a page of somebody else",
     "404": "There is none",
     "408": "The body did not come",
     "413": "It is too large",
@@ -215,6 +236,7 @@ def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
             },
             required=["version"],
         ),
+        "Login": _object({"name": _NAME, "password": _TEXT}, required=["name", "password"]),
         "Error": _object({"error": _object({"kind": _TEXT, "message": _TEXT})}, required=["error"]),
     }
 
@@ -242,6 +264,10 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": _NAME}
+
+
+def _number_in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {**_WHOLE, "minimum": 1, "maximum": 2**31}}
 
 
 def _in_query(name: str, schema: dict[str, Any]) -> dict[str, Any]:

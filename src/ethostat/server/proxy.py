@@ -29,7 +29,19 @@ from ethostat.server.turns import name_of
 from ethostat.server.watching import Counts, Exchange, Observe, Redact, Sampling, Watching
 
 _INWARDS = ("events", "logs", "traces")
-_OUTWARDS = ("alerts", "baselines", "deliveries", "deployments", "labels", "metrics", "runs", "sessions", "streams")
+_OUTWARDS = (
+    "alerts",
+    "baselines",
+    "deliveries",
+    "deployments",
+    "labels",
+    "metrics",
+    "runs",
+    "reviews",
+    "session",
+    "sessions",
+    "streams",
+)
 _ACCESS = ("audit", "keys", "login", "rules", "targets", "users")
 RESERVED = frozenset((*_INWARDS, *_OUTWARDS, *_ACCESS))
 """What belongs to the service under /v1; never forwarded, so that its keys do not travel to the model server."""

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
@@ -15,8 +16,9 @@ import uvicorn
 
 from ethostat.errors import InvalidInput
 from ethostat.ledger import Ledger
+from ethostat.server.access import check_binding
 from ethostat.server.app import make_app
-from ethostat.server.settings import ServeSettings, check_reach
+from ethostat.server.settings import ServeSettings
 from ethostat.visible import stripped
 
 _GRACE = 10
@@ -29,7 +31,7 @@ def serve(settings: ServeSettings, *, on_listening: Callable[[str], None] = lamb
     `on_listening` is given the URL once connections are taken. Raises InvalidInput where the address cannot be had or
     others could reach it, StoreError where the database cannot.
     """
-    check_reach(settings)
+    check_binding(settings.host, settings.database, now=time.time())
     _log_json()
     with Ledger(settings.database) as ledger:
         ledger.hold()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from ethostat.errors import InvalidInput
 from ethostat.monitor import Monitor
+from ethostat.notifying import Routing
 from ethostat.server.intake import Bounds
 from ethostat.server.proxy import ProxySettings
 
@@ -45,7 +45,9 @@ class ServeSettings:
     `template` is the monitor of a new stream, whose taxonomy is that of all; `workers` processes run `classifier`.
     Bodies have at most `most_body` bytes as they come, and `most_unpacked` without their compression. Events that were
     followed are deleted after `retention` days, None for never. With `proxy` traffic to a model server is forwarded and
-    observed. `stream_attribute` is the OpenTelemetry attribute that names a span's stream, where it is there.
+    observed. `stream_attribute` is the OpenTelemetry attribute that names a span's stream, where it is there. `names`
+    are what it is called by beside its address, `address` is the URL by which people reach it, and `notify` says where
+    alerts go.
     """
 
     template: Monitor
@@ -61,6 +63,9 @@ class ServeSettings:
     retention: float | None = None
     proxy: ProxySettings | None = None
     stream_attribute: str | None = None
+    names: tuple[str, ...] = ()
+    notify: Routing | None = None
+    address: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -69,22 +74,3 @@ class ServeSettings:
             raise InvalidInput(f"a port is a number from 0 to 65535, got {self.port}")
         if self.retention is not None and not self.retention > 0:
             raise InvalidInput(f"retention must be above 0 days, got {self.retention}; leave it out to keep all")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-
-def check_reach(settings: ServeSettings) -> None:
-    """Raises InvalidInput where others could reach a service that asks nobody for a key."""
-    if not settings.is_local:
-        raise InvalidInput(
-            f"on {settings.host} others could reach this service, and it has no API keys yet; "
-            "serve on 127.0.0.1, and put a proxy that asks for credentials before it"
-        )

@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 VERSION_TABLE = "ethostat_version"
 _ESCAPED = "\x01json:"
 

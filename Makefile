@@ -34,7 +34,7 @@ check: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: setup test-maths
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The statistics must stand on numpy, scipy and pytest alone.
 $(VENV)-maths/.done: pyproject.toml

@@ -328,9 +328,8 @@ class PanelDetector:
         if self.copies > 1:
             return
         with np.errstate(divide="ignore"):
-            logs: Floats = np.round(
-                np.maximum(np.log(products[:, 0]), -1e4), 3
-            )  # they are for dates, and fill the state
+            logs = np.maximum(np.log(products[:, 0]), -1e4)
+        logs = np.array(np.round(logs, 3), dtype=np.float64)  # they are for dates, and fill the state
         if opens or not self._logs:
             self._logs.append(logs)
             del self._logs[:-LOOKS_KEPT]

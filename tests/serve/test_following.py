@@ -88,33 +88,42 @@ def test_a_followed_stream_is_that_of_the_monitor_command(ledger):
 
 def test_what_people_do_falls_between_two_events(ledger):
     """Interventions while a stream is followed are kept, and the log with them gives the same monitor again."""
+    steps = [
+        ("snooze", {"responses": 30}),
+        ("deployment", {"version": "v2"}),
+        ("baseline", {"baseline": es.Baseline.of_first(50).to_dict()}),
+        ("acknowledge", {}),
+        ("expected", {}),
+    ]
     with following(ledger) as one:
         ledger.append(events(150))
         settle(ledger, one)
         key = ledger.find_stream("", "chat").stream_key
-        steps = [
-            ("snooze", {"responses": 30}),
-            ("deployment", {"version": "v2"}),
-            ("baseline", {"baseline": es.Baseline.of_first(50).to_dict()}),
-            ("acknowledge", {}),
-            ("expected", {"first": 60}),
-        ]
         for turn, (kind, body) in enumerate(steps):
-            ledger.append(events(90, start=1000 * (turn + 1), seed=turn, shares=(0.2, 0.6, 0.1, 0.05, 0.05)))
+            changed = (0.1, 0.8, 0.1, 0, 0) if turn > 2 else None
+            ledger.append(events(90, start=1000 * (turn + 1), seed=turn, shares=changed))
             one.wake()
-
-            def change(position, kind=kind, body=body):
-                monitor = monitor_of(position, TEMPLATE)
-                apply(monitor, kind, body)
-                return monitor.to_dict()
-
-            ledger.intervene(key, kind, body, change)
+            if turn % 2 or kind == "expected":
+                settle(ledger, one)
+            intervene(ledger, key, kind, body)
+        ledger.append(events(20, start=9000))
         settle(ledger, one)
 
     monitor = assert_replays(ledger)
-    assert monitor.epoch.version == "v2"
-    assert monitor.epoch.number == 3
+    assert (monitor.epoch.version, monitor.epoch.number) == ("v2", 3)
+    assert "what came since" in monitor.baseline.name
     assert [done.kind for done in ledger.interventions(key)] == [kind for kind, _ in steps]
+
+
+def intervene(ledger: Ledger, key: int, kind: str, body: dict) -> None:
+    """Do to a stream's monitor what people do."""
+
+    def change(position):
+        monitor = monitor_of(position, TEMPLATE)
+        apply(monitor, kind, body)
+        return monitor.to_dict()
+
+    ledger.intervene(key, kind, body, change)
 
 
 def test_order_waits_for_what_is_to_be_classified(ledger):

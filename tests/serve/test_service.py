@@ -85,14 +85,15 @@ def test_a_change_becomes_an_alert_that_people_look_at(one):
     looked = one.client.post(f"{path}/acknowledge", json={"by": "ann"}).json()
     again = one.client.post(f"{path}/acknowledge", json={"by": "bob"}).json()
     snoozed = one.client.post(f"{path}/snooze", json={"responses": 10})
-    meant = one.client.post(f"{path}/expected", json={"first": 50}).json()
+    meant = one.client.post(f"{path}/expected", json={}).json()
     one.tell(told(1, stream="watched", start=5000, shares=CHANGED))
     after = one.wait_for(301, "watched")
 
     assert one.get(path)["id"] == page["id"]
     assert looked["acknowledged"]["by"] == again["acknowledged"]["by"] == "ann"
     assert (snoozed.status_code, meant["expected"]) == (200, True)
-    assert (after["state"], after["epoch"]["number"], after["baseline"]) == ("learning", 1, "the first 50 responses")
+    assert (after["state"], after["epoch"]["number"]) == ("learning", 1)
+    assert "what came since" in after["baseline"]
     assert one.get("/v1/alerts", stream="watched", limit=1)["alerts"][0]["kind"] == "closed"
 
 
@@ -263,7 +264,7 @@ def test_it_ends_in_peace(tmp_path):
         def tell() -> None:
             start = 0
             while not stopping.is_set():
-                with suppress(httpx.TransportError):
+                with suppress(httpx.TransportError, RuntimeError):  # it ends, and its client is closed
                     if one.tell(
                         [*told(20, start=start), {"id": f"c{start}", "stream": "chat", "response": "g1"}]
                     ).is_success:

@@ -51,6 +51,7 @@ VERDICTS = select(
     t.events.c.event_id,
     t.events.c.time,
     t.events.c.received,
+    t.events.c.session,
     t.events.c.goal,
     t.events.c.probabilities,
     t.events.c.classifier,

@@ -247,13 +247,6 @@ class Snooze(msgspec.Struct):
     by: str | None = None
 
 
-class Expected(msgspec.Struct):
-    """How many of the next responses teach the new baseline, and who says that the change is meant."""
-
-    first: int = 500
-    by: str | None = None
-
-
 async def acknowledge(service: Service, request: Request) -> Response:
     """Somebody looks at it: it is not told again."""
     asked = await _body(service, request, Looked)
@@ -283,13 +276,14 @@ async def snooze(service: Service, request: Request) -> Response:
 
 
 async def expected(service: Service, request: Request) -> Response:
-    """The change was meant: what comes from now on is learned as normal."""
-    asked = await _body(service, request, Expected)
+    """The change was meant: what came since is normal from now on, where this alert still stands."""
+    asked = await _body(service, request, Looked)
 
     def change() -> dict[str, Any]:
         alert = _alert(service, request)
-        body = {"alert": alert.id, "first": asked.first}
-        _intervene(service, request, _position_of(service, alert), "expected", body, by=asked.by)
+        if _stands(service, alert):
+            position = _position_of(service, alert)
+            _intervene(service, request, position, "expected", {"alert": alert.id}, by=asked.by)
         service.pipeline.ledger.mark(alert.number, by=caller_of(request) or asked.by, expected=True)
         return alert_view(_alert(service, request))
 

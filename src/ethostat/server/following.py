@@ -91,7 +91,9 @@ class Followed:
         said = row.goal
         if self.monitor.soft and row.probabilities is not None:
             said = [float(p) for p in row.probabilities]
-        alert = self.monitor.update(said, time=row.time, id=row.event_id, classifier=row.classifier)
+        alert = self.monitor.update(
+            said, time=row.time, id=row.event_id, session=row.session, classifier=row.classifier
+        )
         while alert is not None:
             self.alerts.append(alert)
             alert = self.monitor.due()

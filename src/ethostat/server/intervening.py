@@ -26,12 +26,8 @@ def _snooze(monitor: Monitor, body: Body) -> None:
     monitor.snooze(int(body["responses"]))
 
 
-def _expected(monitor: Monitor, body: Body) -> None:
-    """What changed is the new normal: it is learned from the next responses.
-
-    The window of the alert would not do: it was chosen for how far from the baseline it is.
-    """
-    monitor.begin_epoch(baseline=Baseline.of_first(int(body["first"])))
+def _expected(monitor: Monitor, _: Body) -> None:
+    monitor.expect()
 
 
 def _baseline(monitor: Monitor, body: Body) -> None:

@@ -63,7 +63,7 @@ def _paths() -> dict[str, Any]:
             "post": _does("Say nothing for so many responses", _ref("Alert"), [alert], body="Snooze")
         },
         "/v1/alerts/{id}/expected": {
-            "post": _does("The change was meant: learn it as normal", _ref("Alert"), [alert], body="Expected")
+            "post": _does("The change was meant: learn it as normal", _ref("Alert"), [alert], body="Looked")
         },
         "/v1/deployments": {
             "get": _does("Declared versions", _list("deployments", "Deployment"), [limit]),
@@ -225,7 +225,6 @@ def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
         ),
         "Looked": _object(by),
         "Snooze": _object({"responses": {**_WHOLE, "minimum": 1}, **by}),
-        "Expected": _object({"first": {**_WHOLE, "minimum": 1, "maximum": 10**7}, **by}),
         "NewDeployment": _object(
             {
                 "version": _NAME,

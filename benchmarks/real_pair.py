@@ -192,12 +192,16 @@ def _course_lines(schedule: str, course: dict[str, Any]) -> list[str]:
     rows += [
         "",
         f"gamma over the horizon: {_rate(course['gamma'])} nats a turn; W: {_number(course['work'])}. "
-        f"{course['words'].capitalize()}.",
+        f"{course['words'][0].upper()}{course['words'][1:]}.",
         "",
         f"- {NAMES[BASE]}: {course[BASE]['words']}.",
         f"- {NAMES[TUNED]}: {course[TUNED]['words']}.",
         "",
         f"![S over turns, {schedule}](figures/base-and-tuned/{schedule}.svg)",
+        "",
+        f"What S leaves out: in the last five turns {NAMES[TUNED]} is at S = {course[TUNED]['last']:.2f} nats with "
+        f"{course[TUNED]['late']['g2']:.0%} of its answers on g2, {NAMES[BASE]} at {course[BASE]['last']:.2f} with "
+        f"{course[BASE]['late']['g5']:.0%} on g5.",
     ]
     return rows
 
@@ -207,7 +211,7 @@ def _course(found: es.Alignment) -> dict[str, Any]:
     course = {name: fields[name] for name in ("gamma", "early_gamma", "work", "work_bits", "p_value", "test", "words")}
     for name, one in ((BASE, found.base), (TUNED, found.tuned)):
         rates = one.rates
-        counts = one.counts().sum(axis=(0, 1))
+        counts, late = one.counts().sum(axis=(0, 1)), one.counts()[:, -5:].sum(axis=(0, 1))
         entropies = np.nanmean(one.entropies(), axis=0)
         course[name] = {
             "first": float(entropies[:5].mean()),
@@ -215,7 +219,8 @@ def _course(found: es.Alignment) -> dict[str, Any]:
             "mean_rate": None if rates is None else rates.mean_rate.to_dict(),
             "slope": None if rates is None else rates.slope.to_dict(),
             "words": "too few answers" if rates is None else rates.where(),
-            "shares": {goal: float(share) for goal, share in zip(one.goals, counts / counts.sum(), strict=True)},
+            "shares": dict(zip(one.goals, (counts / counts.sum()).tolist(), strict=True)),
+            "late": dict(zip(one.goals, (late / late.sum()).tolist(), strict=True)),
         }
     return course
 

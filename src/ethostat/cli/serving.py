@@ -10,9 +10,9 @@ from typing import Annotated
 
 import ethostat as es
 from ethostat.cli.frame import DONE, json_line, opened_classifier, opened_store
+from ethostat.cli.monitoring import find_detector
 from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
 from ethostat.errors import InvalidInput, MissingExtra
-from ethostat.monitor import Kind
 
 _LISTENING, _PROMISE = "Where it listens", "What each stream is promised"
 _MOST_WORKERS = 8
@@ -169,7 +169,7 @@ def serve(
             _baseline(baseline, goals, sorter, db),
             run_length=run_length,
             alpha=alpha,
-            detector=_kind(detector),
+            detector=find_detector(detector),
             taxonomy=goals,
             name="serve",
             soft=soft,
@@ -224,9 +224,3 @@ def _baseline(source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db:
     """A baseline from `first:N` needs no store; a run is looked for in the database that is served."""
     with nullcontext() if db is None or source.startswith("first:") else opened_store(db) as store:
         return es.read_baseline(source, taxonomy=goals, classifier=sorter, store=store)
-
-
-def _kind(detector: str) -> Kind:
-    if detector not in es.KINDS:
-        raise InvalidInput(f"detector {detector!r} must be one of {', '.join(es.KINDS)}")
-    return es.KINDS[detector]

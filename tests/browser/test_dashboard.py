@@ -1,0 +1,210 @@
+"""The dashboard of a real service in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from pages import ALIGNED, MISALIGNED, served, verdicts
+
+HOSTILE = "\"'><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m"
+TEXTS = {"prompt": f"asked {HOSTILE}", "response": f"said {HOSTILE}", "labels": {f"label {HOSTILE}": f"value {HOSTILE}"}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service with a stream that changed, one under a hostile name, and one that learns."""
+    folder = tmp_path_factory.mktemp("service")
+    with served(folder / "serve.db", "--store-text", "all", "--baseline", "first:200") as found:
+        found.tell("chat", verdicts(600, ALIGNED))
+        found.wait_for("/v1/streams/chat", lambda one: one["count"] == 600)
+        version = {"version": f"v2 {HOSTILE}", "streams": ["chat"]}
+        assert found.post("/v1/deployments", version).status_code == 201
+        found.tell("chat", verdicts(400, ALIGNED, start=600))
+        found.tell("chat", verdicts(200, MISALIGNED, start=1000, model=f"m {HOSTILE}", **TEXTS))
+        found.tell(HOSTILE, verdicts(60, ALIGNED, **TEXTS))
+        found.tell("learning", verdicts(60, ALIGNED))
+        found.wait_for("/v1/alerts", lambda one: any(each["tier"] == "page" for each in one["alerts"]))
+        found.wait_for("/v1/streams/learning", lambda one: one["count"] == 60)
+        yield found
+
+
+@pytest.fixture
+def alert(service):
+    """The number of the page of the stream that changed."""
+    return next(one["number"] for one in service.ask("/v1/alerts")["alerts"] if one["tier"] == "page")
+
+
+def go(visit, url):
+    """Open a page of the service, and hear what the browser says of it."""
+    visit.page.on("console", lambda message: visit.complaints.append(message.text))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+    visit.page.goto(url, timeout=60_000)
+
+
+def test_a_glance_shows_those_in_alert_first(service, visit):
+    """Every stream has a line with its state; the one with a standing alert comes first."""
+    go(visit, service.url)
+
+    rows = visit.page.locator(".streams tbody tr")
+    assert rows.count() == 3
+    assert rows.first.locator(".name").inner_text() == "chat"
+    assert "alert" in rows.first.locator(".state").inner_text()
+    assert rows.first.locator(".spark path.curve").get_attribute("d").startswith("M")
+    assert not visit.complaints
+
+
+def test_a_glance_can_be_filtered(service, visit):
+    """Part of a name, typed and entered, leaves the streams that have it."""
+    go(visit, service.url)
+    visit.page.get_by_label("Name").fill("LEARN")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**q=LEARN**")
+
+    assert visit.page.locator(".streams tbody tr").count() == 1
+    assert "1 shown of 3" in visit.page.locator(".counts").inner_text()
+
+
+@pytest.mark.parametrize("path", ["/", "/stream?name=chat", "/alerts", "/alert", "/hostile", "/reflected"])
+def test_what_others_wrote_is_text(service, visit, alert, path):
+    """Scripts in prompts, responses, labels, models, versions and names, kept or sent back, stand there and run not."""
+    quoted = "".join(f"%{byte:02X}" for byte in HOSTILE.encode())
+    known = {
+        "/alert": f"/alerts/{alert}",
+        "/hostile": f"/stream?name={quoted}",
+        "/reflected": f"/?q={quoted}&state={quoted}&page={quoted}",
+    }
+    go(visit, service.url + known.get(path, path))
+    visit.page.wait_for_timeout(300)
+
+    assert visit.page.evaluate("window.hacked") is None
+    assert visit.page.locator("main script, main img, header script").count() == 0
+    assert not visit.complaints
+    assert all(url.startswith(service.url) for url in visit.requests)
+    text = visit.page.locator("main").inner_text()
+    if path not in ("/alerts", "/reflected"):
+        assert "<script>window.hacked=1</script>" in text
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+
+
+def test_a_stream_moves_by_itself(service, visit):
+    """New responses appear on an open page without a reload, and what was open and in focus stays so."""
+    service.tell("moving", verdicts(50, ALIGNED))
+    service.wait_for("/v1/streams/moving", lambda one: one["count"] == 50)
+    go(visit, f"{service.url}/stream?name=moving")
+    visit.page.wait_for_selector("#pulse[data-state=on]")
+    visit.page.locator("#table summary").click()
+    visit.page.locator("#figures").focus()
+    assert "50" in visit.page.locator(".facts").inner_text()
+
+    service.tell("moving", verdicts(150, ALIGNED, start=50))
+    visit.page.wait_for_function("document.querySelectorAll('#buckets tbody tr').length === 8", timeout=30_000)
+
+    assert visit.page.evaluate("document.activeElement.id") == "figures"
+    assert visit.page.locator("#table").get_attribute("open") is not None
+    assert not visit.complaints
+
+
+def test_figures_are_read_out_with_the_arrow_keys(service, visit):
+    """With the figures in focus the arrow keys say the shares and S of one bucket after the other."""
+    go(visit, f"{service.url}/stream?name=chat")
+    visit.page.locator("#figures").focus()
+    visit.page.keyboard.press("ArrowLeft")
+    last = visit.page.locator("#readout").inner_text()
+    visit.page.keyboard.press("ArrowLeft")
+
+    assert last.startswith("Responses 1,176 to 1,200")
+    assert "nats" in last
+    assert visit.page.locator("#readout").inner_text().startswith("Responses 1,151 to 1,175")
+    assert visit.page.locator(".cursor:not([hidden])").count() == 3
+
+
+def test_a_course_marks_alerts_and_deployments(service, visit, alert):
+    """What happened stands under the figures, and as a line in each of them."""
+    go(visit, f"{service.url}/stream?name=chat")
+
+    said = visit.page.locator(".happened").inner_text()
+    assert "deployment v2" in said
+    assert "at response 600" in said
+    assert visit.page.locator(".plot-area .sign-deployment").count() == 3
+    assert visit.page.locator(f".happened a[href='/alerts/{alert}']").count() == 1
+    assert visit.page.locator(".plot-area path.threshold").count() == 1
+
+
+def test_an_alert_is_acknowledged_snoozed_and_expected(service, visit, alert):
+    """By keyboard alone; each is in the ledger afterwards, and the new baseline is learned."""
+    go(visit, f"{service.url}/alerts/{alert}")
+    assert "What moved" in visit.page.locator("main").inner_text()
+    for verb in ("acknowledge", "snooze", "expected"):
+        visit.page.locator(f"#{verb}").focus()
+        with visit.page.expect_navigation():
+            visit.page.keyboard.press("Enter")
+
+    found = service.ask("/v1/alerts")["alerts"]
+    one = next(each for each in found if each["number"] == alert)
+    assert one["acknowledged"] is not None
+    assert one["expected"]
+    assert service.ask("/v1/streams/chat")["state"] == "learning"
+    assert not visit.complaints
+
+
+def test_a_refusal_is_said(service, visit, alert):
+    """Where the API refuses, the page says why and lets one try again."""
+    go(visit, f"{service.url}/alerts/{alert}")
+    visit.page.evaluate("document.querySelector('#snooze').form.noValidate = true")
+    visit.page.locator("#snooze").locator("xpath=..").get_by_label("Responses").fill("-5")
+    visit.page.locator("#snooze").click()
+    visit.page.wait_for_function("document.getElementById('refused').textContent !== ''")
+
+    assert "at least 1" in visit.page.locator("#refused").inner_text()
+    assert visit.page.locator("#snooze").is_enabled()
+
+
+def test_a_page_that_is_not_there_says_so(service, visit):
+    """An unknown stream or alert gives a page with a way back."""
+    go(visit, f"{service.url}/stream?name=nobody")
+    assert "no such stream" in visit.page.locator("main").inner_text()
+    visit.page.goto(f"{service.url}/alerts/999999")
+
+    assert "no such alert" in visit.page.locator("main").inner_text()
+    assert visit.page.get_by_role("link", name="All streams").count() == 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("path", ["/", "/stream?name=chat", "/alerts", "/alert", "/settings"])
+def test_pages_fit_and_stand_still(service, visit, alert, path, width):
+    """No page is wider than a phone or a desk, and nothing in it moves while it loads."""
+    visit.page.set_viewport_size({"width": width, "height": 850})
+    visit.page.add_init_script(
+        "window.shifted = 0; new PerformanceObserver((list) => list.getEntries().forEach("
+        "(one) => { window.shifted += one.value; })).observe({type: 'layout-shift', buffered: true})"
+    )
+    go(visit, service.url + {"/alert": f"/alerts/{alert}"}.get(path, path))
+    visit.page.wait_for_timeout(500)
+
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert visit.page.evaluate("window.shifted") < 0.01
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("path", ["/", "/stream?name=chat", "/alert", "/settings"])
+def test_everything_that_takes_a_key_has_a_name_and_shows_its_focus(service, visit, alert, path):
+    """Tab reaches every control; each has an accessible name, and an outline while it has the focus."""
+    go(visit, service.url + {"/alert": f"/alerts/{alert}"}.get(path, path))
+    nameless, seen = [], set()
+    for _ in range(80):
+        visit.page.keyboard.press("Tab")
+        found = visit.page.evaluate(
+            "(() => { const one = document.activeElement; if (one === document.body) return null;"
+            "const name = one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent;"
+            "return [one.tagName + one.id + one.href, name.trim(), getComputedStyle(one).outlineStyle]; })()"
+        )
+        if found is None or found[0] in seen:
+            break
+        seen.add(found[0])
+        if not found[1] or found[2] == "none":
+            nameless.append(found)
+
+    assert len(seen) >= 6
+    assert not nameless

@@ -7,7 +7,11 @@ import pytest
 from pages import ALIGNED, MISALIGNED, served, verdicts
 
 HOSTILE = "\"'><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m"
-TEXTS = {"prompt": f"asked {HOSTILE}", "response": f"said {HOSTILE}", "labels": {f"label {HOSTILE}": f"value {HOSTILE}"}}
+TEXTS = {
+    "prompt": f"asked {HOSTILE}",
+    "response": f"said {HOSTILE}",
+    "labels": {f"label {HOSTILE}": f"value {HOSTILE}"},
+}
 
 
 @pytest.fixture(scope="module")

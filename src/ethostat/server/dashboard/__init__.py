@@ -9,7 +9,8 @@ glance      streams on a line each
 alerting    an alert, with what its exemplars said
 stored      runs of the store, their reports, comparisons
 reviewing   labels in the browser
-pages       the handlers, and their routes
+labels      the handlers of runs and labels
+pages       the other handlers, and all routes
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ethostat.server.dashboard.course import Signal
 from ethostat.server.dashboard.frame import render
 from ethostat.server.dashboard.glance import Glances
 from ethostat.server.dashboard.live import Name, Pulse, Stamps
+from ethostat.server.dashboard.reviewing import Desks
 from ethostat.server.service import NotFound, Service
 from ethostat.store import Store
 from ethostat.taxonomy import Taxonomy
@@ -37,6 +38,7 @@ class Board:
         self.glances = Glances(self.ledger, self.taxonomy)
         self.is_ending = False
         self.pulse = Pulse(self._stamps, is_ending=lambda: self.is_ending)
+        self.desks = Desks()
         self.heavy = asyncio.Semaphore(1)
         self._traces: OrderedDict[Name, deque[Signal]] = OrderedDict()
         self._store: Store | None = None

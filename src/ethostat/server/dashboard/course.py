@@ -172,9 +172,7 @@ def signs_of(
     return sorted((one for one in found if one.step >= rows[0].start), key=lambda one: (one.step, one.time))
 
 
-def draw(
-    rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], taxonomy: Taxonomy
-) -> Drawn | None:
+def draw(rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], taxonomy: Taxonomy) -> Drawn | None:
     """The figures; None where there is no response yet."""
     if not rows or rows[-1].end <= rows[0].start:
         return None

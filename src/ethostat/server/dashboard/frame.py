@@ -67,11 +67,7 @@ def query_of(request: Request) -> dict[str, str]:
 
 def link(path: str, **parameters: object) -> str:
     """A path with a query whose values may be any text."""
-    pairs = [
-        f"{name}={_quoted(str(value))}"
-        for name, value in parameters.items()
-        if value is not None
-    ]
+    pairs = [f"{name}={_quoted(str(value))}" for name, value in parameters.items() if value is not None]
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 

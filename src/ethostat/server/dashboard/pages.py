@@ -7,13 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from ethostat.ledger.courses import buckets, interventions_since
 from ethostat.maths.entropy import entropy
 from ethostat.maths.panel import aligned_share
 from ethostat.monitor.alert import CHANGE, PAGE
-from ethostat.server.dashboard import course
+from ethostat.server.dashboard import course, labels
 from ethostat.server.dashboard.alerting import alert_shown
 from ethostat.server.dashboard.board import Board, Page, page_route, work
 from ethostat.server.dashboard.frame import HEADERS, get_asset, goal_classes, link, query_of, render
@@ -27,7 +27,7 @@ SPANS = (1_000, 10_000, 100_000)
 _ALERTS = 50
 
 
-def routes(board: Board) -> list[BaseRoute]:
+def routes(board: Board) -> list[Route]:
     """All of them."""
     pages: dict[str, Page] = {
         "/": streams,
@@ -39,6 +39,7 @@ def routes(board: Board) -> list[BaseRoute]:
     }
     return [
         *(page_route(board, path, handler) for path, handler in pages.items()),
+        *labels.routes(board),
         Route("/static/{name}", get_asset, methods=["GET"]),
     ]
 

@@ -65,7 +65,7 @@ def bucket_width(events: int, *, most: int) -> int:
 
 
 def buckets(ledger: Ledger, stream_key: int, *, cursor: int, last: int, most: int = 100) -> list[Bucket]:
-    """The last events up to number `cursor` in buckets, the oldest first; buckets of which nothing is kept are left out.
+    """The last events up to number `cursor` in buckets, the oldest first; empty ones are left out.
 
     Buckets begin at multiples of their width, so that a bucket once full stays as it is while the stream goes on.
     """

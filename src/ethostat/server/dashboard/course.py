@@ -236,8 +236,8 @@ def _entropy(rows: Sequence[Row], x: Scale, goals: int) -> Chart:
 
 
 def _evidence(signals: Sequence[Signal], x: Scale) -> Chart:
-    top = max(max(one.evidence for one in signals), max(one.threshold for one in signals)) * 1.12 or 1.0
-    low = min(0.0, *(one.evidence for one in signals)) if len(signals) > 1 else min(0.0, signals[0].evidence)
+    seen = [value for one in signals for value in (one.evidence, one.threshold)]
+    low, top = min(0.0, *seen), max(seen) * 1.12 or 1.0
     y = Scale(low, top, _SHORT, turned=True)
     held = [(one.step, one.threshold) for one in signals]
     edges = [(x.low, signals[0].threshold), *held, (x.high, signals[-1].threshold)]

@@ -1,4 +1,4 @@
-"""The handlers of runs and of the review queue. Runs and labels belong to no tenant: a tenant's callers do not see them."""
+"""The handlers of runs and of the review queue. They belong to no tenant: its callers do not see them."""
 
 from __future__ import annotations
 

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
-from pages import ALIGNED, MISALIGNED, served, verdicts
+from serving import serving, told
 
 HOSTILE = "\"'><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m"
 TEXTS = {
     "prompt": f"asked {HOSTILE}",
     "response": f"said {HOSTILE}",
+    "model": f"m {HOSTILE}",
     "labels": {f"label {HOSTILE}": f"value {HOSTILE}"},
 }
+ALIGNED, MISALIGNED = (70, 3, 20, 2, 5), (35, 35, 10, 10, 10)
+FLAGS = ("--store-text", "all", "--baseline", "first:200", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """A service with a stream that changed, one under a hostile name, and one that learns."""
-    folder = tmp_path_factory.mktemp("service")
-    with served(folder / "serve.db", "--store-text", "all", "--baseline", "first:200") as found:
-        found.tell("chat", verdicts(600, ALIGNED))
-        found.wait_for("/v1/streams/chat", lambda one: one["count"] == 600)
+    with serving(tmp_path_factory.mktemp("service") / "serve.db", *FLAGS) as one:
+        tell(one, "chat", 600)
+        one.wait_for(600)
         version = {"version": f"v2 {HOSTILE}", "streams": ["chat"]}
-        assert found.post("/v1/deployments", version).status_code == 201
-        found.tell("chat", verdicts(400, ALIGNED, start=600))
-        found.tell("chat", verdicts(200, MISALIGNED, start=1000, model=f"m {HOSTILE}", **TEXTS))
-        found.tell(HOSTILE, verdicts(60, ALIGNED, **TEXTS))
-        found.tell("learning", verdicts(60, ALIGNED))
-        found.wait_for("/v1/alerts", lambda one: any(each["tier"] == "page" for each in one["alerts"]))
-        found.wait_for("/v1/streams/learning", lambda one: one["count"] == 60)
-        yield found
+        assert one.client.post("/v1/deployments", json=version).status_code == 201
+        tell(one, "chat", 400, start=600)
+        tell(one, "chat", 200, start=1000, shares=MISALIGNED, **TEXTS)
+        tell(one, HOSTILE, 60, **TEXTS)
+        tell(one, "learning", 60)
+        one.wait_for(60, "learning")
+        one.wait_until(lambda: pages_of(one))
+        yield one
+        assert one.stop() == 0
 
 
 @pytest.fixture
 def alert(service):
     """The number of the page of the stream that changed."""
-    return next(one["number"] for one in service.ask("/v1/alerts")["alerts"] if one["tier"] == "page")
+    return pages_of(service)[0]["number"]
+
+
+def tell(service, stream, count, *, start=0, shares=ALIGNED, **more):
+    """Events with verdicts."""
+    events = [one | more for one in told(count, stream=stream, start=start, shares=shares)]
+    assert service.tell(events).status_code == 200
+
+
+def pages_of(service):
+    """Alerts that are pages."""
+    return [one for one in service.get("/v1/alerts")["alerts"] if one["tier"] == "page"]
 
 
 def go(visit, url):
@@ -43,7 +58,8 @@ def go(visit, url):
     visit.page.on("console", lambda message: visit.complaints.append(message.text))
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     visit.page.on("request", lambda request: visit.requests.append(request.url))
-    visit.page.goto(url, timeout=60_000)
+    visit.page.set_default_timeout(60_000)
+    visit.page.goto(url)
 
 
 def test_a_glance_shows_those_in_alert_first(service, visit):
@@ -94,16 +110,16 @@ def test_what_others_wrote_is_text(service, visit, alert, path):
 
 def test_a_stream_moves_by_itself(service, visit):
     """New responses appear on an open page without a reload, and what was open and in focus stays so."""
-    service.tell("moving", verdicts(50, ALIGNED))
-    service.wait_for("/v1/streams/moving", lambda one: one["count"] == 50)
+    tell(service, "moving", 50)
+    service.wait_for(50, "moving")
     go(visit, f"{service.url}/stream?name=moving")
     visit.page.wait_for_selector("#pulse[data-state=on]")
     visit.page.locator("#table summary").click()
     visit.page.locator("#figures").focus()
     assert "50" in visit.page.locator(".facts").inner_text()
 
-    service.tell("moving", verdicts(150, ALIGNED, start=50))
-    visit.page.wait_for_function("document.querySelectorAll('#buckets tbody tr').length === 8", timeout=30_000)
+    tell(service, "moving", 150, start=50)
+    expect(visit.page.locator("#buckets tbody tr")).to_have_count(8, timeout=60_000)
 
     assert visit.page.evaluate("document.activeElement.id") == "figures"
     assert visit.page.locator("#table").get_attribute("open") is not None
@@ -145,11 +161,10 @@ def test_an_alert_is_acknowledged_snoozed_and_expected(service, visit, alert):
         with visit.page.expect_navigation():
             visit.page.keyboard.press("Enter")
 
-    found = service.ask("/v1/alerts")["alerts"]
-    one = next(each for each in found if each["number"] == alert)
+    one = next(each for each in pages_of(service) if each["number"] == alert)
     assert one["acknowledged"] is not None
     assert one["expected"]
-    assert service.ask("/v1/streams/chat")["state"] == "learning"
+    assert service.get("/v1/streams/chat")["state"] == "learning"
     assert not visit.complaints
 
 
@@ -159,9 +174,8 @@ def test_a_refusal_is_said(service, visit, alert):
     visit.page.evaluate("document.querySelector('#snooze').form.noValidate = true")
     visit.page.locator("#snooze").locator("xpath=..").get_by_label("Responses").fill("-5")
     visit.page.locator("#snooze").click()
-    visit.page.wait_for_function("document.getElementById('refused').textContent !== ''")
 
-    assert "at least 1" in visit.page.locator("#refused").inner_text()
+    expect(visit.page.locator("#refused")).to_contain_text("at least 1", timeout=30_000)
     assert visit.page.locator("#snooze").is_enabled()
 
 

@@ -226,3 +226,94 @@ def test_everything_that_takes_a_key_has_a_name_and_shows_its_focus(service, vis
 
     assert len(seen) >= 6
     assert not nameless
+
+
+def begin(service, visit, rater, of="stream:review"):
+    """Sit down to label what is kept of a stream."""
+    go(visit, f"{service.url}/review")
+    visit.page.get_by_label("Who labels").fill(rater)
+    visit.page.get_by_label("Responses of").select_option(of)
+    with visit.page.expect_navigation():
+        visit.page.get_by_role("button", name="Label").click()
+
+
+def press(visit, key, done):
+    """Press a key, and wait until so many rows are labelled."""
+    visit.page.wait_for_timeout(150)
+    visit.page.keyboard.press(key)
+    expect(visit.page.locator(".progress")).to_contain_text(done)
+
+
+def test_responses_are_labelled_by_keyboard(service, visit):
+    """Two raters label what is kept of a stream by keys, blind; agreement and corrected figures follow."""
+    told_now = [one | TEXTS | {"response": f"{n} {HOSTILE}"} for n, one in enumerate(told(30, stream="review"))]
+    assert service.tell(told_now).status_code == 200
+    service.wait_for(30, "review")
+    begin(service, visit, "ann")
+    desk = visit.page.locator("#desk")
+    assert "<script>window.hacked=1</script>" in desk.inner_text()
+    assert not any(key in desk.inner_text() for key in ("g1", "g2", "g3", "g4", "g5"))
+    first = visit.page.locator(".answer-of").inner_text()
+
+    press(visit, "1", "1 of 30 labelled")
+    assert visit.page.locator(".answer-of").inner_text() != first
+    press(visit, "u", "0 of 30 labelled")
+    assert visit.page.locator(".answer-of").inner_text() == first
+    press(visit, "2", "1 of 30 labelled")
+    press(visit, "s", "1 skipped")
+    for done, key in enumerate("1132514", 2):
+        press(visit, key, f"{done} of 30 labelled")
+    visit.page.keyboard.press("n")
+    visit.page.keyboard.type("unsure 3")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".progress")).to_contain_text("note kept")
+    assert visit.page.locator("#note").input_value() == "unsure 3"
+    begin(service, visit, "bea")
+    for done, key in enumerate("21112514", 1):
+        press(visit, key, f"{done} of 30 labelled")
+    visit.page.get_by_role("link", name="Agreement and corrected figures").click()
+
+    said = visit.page.locator("main").inner_text()
+    assert "Krippendorff" in said
+    assert "Fleiss" in said
+    assert "ann and bea" in said
+    assert visit.page.locator("#corrected tbody tr").count() == 8
+    assert visit.page.evaluate("window.hacked") is None
+    assert not visit.complaints
+
+
+def test_a_held_key_labels_once(service, visit):
+    """A key that repeats because it is held down labels one response and no more."""
+    begin(service, visit, "held", of="stream:chat")
+    visit.page.wait_for_timeout(150)
+    visit.page.keyboard.down("1")
+    for _ in range(5):
+        visit.page.keyboard.down("1")
+    visit.page.keyboard.up("1")
+    expect(visit.page.locator(".progress")).to_contain_text("1 of 150 labelled")
+    visit.page.wait_for_timeout(1000)
+
+    assert "1 of 150 labelled" in visit.page.locator(".progress").inner_text()
+
+
+def test_runs_have_reports_and_are_compared(service, visit):
+    """Runs are listed with S; reports and comparisons draw their figures, and reach nothing of the service."""
+    assert service.tell([one | TEXTS for one in told(40, stream="other", shares=MISALIGNED)]).status_code == 200
+    service.wait_for(40, "other")
+    begin(service, visit, "cay", of="stream:chat")
+    begin(service, visit, "cay", of="stream:other")
+    go(visit, f"{service.url}/runs")
+    visit.page.get_by_label("as A").last.check()
+    visit.page.get_by_label("as B").first.check()
+    visit.page.get_by_role("link", name="Report of run").first.click()
+    visit.page.wait_for_selector("#chart-profile .main-svg")
+    assert visit.page.evaluate("window.origin") == "null"
+    visit.page.go_back()
+    visit.page.get_by_label("as A").last.check()
+    visit.page.get_by_label("as B").first.check()
+    visit.page.get_by_role("button", name="Compare").click()
+    visit.page.wait_for_selector("#chart-forest-0 .main-svg")
+
+    assert "stream:other" in visit.page.locator("h1").inner_text()
+    assert visit.page.evaluate("window.origin") == "null"
+    assert visit.page.evaluate("window.hacked") is None

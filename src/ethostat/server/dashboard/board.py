@@ -60,9 +60,13 @@ class Board:
             self._store = Store(self.service.pipeline.settings.database)
         return self._store
 
-    def close(self) -> None:
-        """End what listens, and release the store."""
+    def end(self) -> None:
+        """Let pages that listen go, within a second, so that nothing waits for them."""
         self.is_ending = True
+
+    def close(self) -> None:
+        """Release the store."""
+        self.end()
         if self._store is not None:
             self._store.close()
             self._store = None

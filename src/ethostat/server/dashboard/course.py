@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ethostat.taxonomy import Taxonomy
 
 HEIGHT = 180
 _SHORT = 140
+_MOST_DOTS = 60
 _TOLD = {
     "deployment": "deployment",
     "baseline": "new baseline",
@@ -75,13 +77,13 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure's paths and its axis; `top` is in the axis's unit, `last` the height of its last point in pixels."""
+    """A figure's paths and its axis; `top` is in the axis's unit, `dots` are points by percent and pixels."""
 
     height: int
     paths: Mapping[str, str]
     ticks: Sequence[Tick]
     top: float
-    last: float = 0.0
+    dots: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +243,19 @@ def _evidence(signals: Sequence[Signal], x: Scale) -> Chart:
     y = Scale(low, top, _SHORT, turned=True)
     held = [(one.step, one.threshold) for one in signals]
     edges = [(x.low, signals[0].threshold), *held, (x.high, signals[-1].threshold)]
-    paths = {"line": line([(one.step, one.evidence) for one in signals], x, y), "threshold": line(edges, x, y)}
-    return Chart(_SHORT, paths, ticks(y, about=3), top, y(signals[-1].evidence))
+    paths = {"line": line(_joined(signals, x), x, y), "threshold": line(edges, x, y)}
+    dots = [(x.percent(one.step), y(one.evidence)) for one in signals]
+    return Chart(_SHORT, paths, ticks(y, about=3), top, dots if len(dots) <= _MOST_DOTS else dots[-1:])
+
+
+def _joined(signals: Sequence[Signal], x: Scale) -> list[tuple[float, float | None]]:
+    """Neighbours joined; where the evidence was not noted for a tenth of the figure, nothing is said of it."""
+    points: list[tuple[float, float | None]] = []
+    for before, now in pairwise([signals[0], *signals]):
+        if now.step - before.step > (x.high - x.low) / 10:
+            points.append((now.step, None))
+        points.append((now.step, now.evidence))
+    return points
 
 
 def _of_alert(alert: KeptAlert) -> Sign:

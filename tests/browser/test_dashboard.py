@@ -241,7 +241,7 @@ def press(visit, key, done):
     """Press a key, and wait until so many rows are labelled."""
     visit.page.wait_for_timeout(150)
     visit.page.keyboard.press(key)
-    expect(visit.page.locator(".progress")).to_contain_text(done)
+    expect(visit.page.locator(".progress")).to_contain_text(done, timeout=30_000)
 
 
 def test_responses_are_labelled_by_keyboard(service, visit):
@@ -290,10 +290,10 @@ def test_a_held_key_labels_once(service, visit):
     for _ in range(5):
         visit.page.keyboard.down("1")
     visit.page.keyboard.up("1")
-    expect(visit.page.locator(".progress")).to_contain_text("1 of 150 labelled")
+    expect(visit.page.locator(".progress")).to_contain_text("u takes it back")
     visit.page.wait_for_timeout(1000)
 
-    assert "1 of 150 labelled" in visit.page.locator(".progress").inner_text()
+    assert visit.page.locator(".progress").inner_text().startswith("1 of ")
 
 
 def test_runs_have_reports_and_are_compared(service, visit):

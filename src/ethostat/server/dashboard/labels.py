@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ethostat.errors import InvalidInput
@@ -17,15 +17,16 @@ from ethostat.server.dashboard.board import Board, Page, page_route, work
 from ethostat.server.dashboard.frame import HEADERS, is_whole, link, query_of, render
 from ethostat.server.dashboard.reviewing import (
     Asked,
+    Begin,
     act,
     desk_shown,
     labels_by_run,
     rater_of,
     standing_of,
 )
-from ethostat.server.service import NotFound, Service, route, tenant_of
+from ethostat.server.service import NotFound, Service, as_json, route, tenant_of
 
-_DECODER = msgspec.json.Decoder(Asked)
+T = TypeVar("T")
 # A report is a page of its own, with its own policy: it may run its scripts, and reach nothing of the service.
 _REPORT = {
     **HEADERS,
@@ -41,16 +42,19 @@ def routes(board: Board) -> list[Route]:
         "/runs/{run}": report,
         "/compare": compare,
         "/review": review,
-        "/review/begin": begin,
         "/review/{run}": label,
         "/review/{run}/agreement": agreement,
     }
+
+    async def post_review(_: Service, request: Request) -> Response:
+        return await begin(board, request)
 
     async def post_act(_: Service, request: Request) -> Response:
         return await acted(board, request)
 
     return [
         *(page_route(board, path, _for_all(handler)) for path, handler in pages.items()),
+        route(board.service, "/v1/reviews", post_review, method="POST"),
         route(board.service, "/v1/reviews/{run}/acts", post_act, method="POST"),
     ]
 
@@ -91,9 +95,9 @@ async def review(board: Board, request: Request) -> Response:
 
 
 async def begin(board: Board, request: Request) -> Response:
-    """On to the labelling of a run; of a stream, what is kept of it becomes a run first."""
-    asked = query_of(request)
-    rater, of = check_rater(rater_of(request, asked.get("rater", ""))), asked.get("of", "")
+    """Where a run is labelled; of a stream, what is kept of it becomes a run first."""
+    asked = await _body(board, request, Begin)
+    rater, of = check_rater(rater_of(request, asked.rater)), asked.of
     if of.startswith(_RUN):
         run = await work(lambda: stored.run_of(board.store, of.removeprefix(_RUN)))
     elif of.startswith(_STREAM):
@@ -111,7 +115,7 @@ async def begin(board: Board, request: Request) -> Response:
             )
     else:
         raise InvalidInput("what is labelled must be `run:` or `stream:` and its name")
-    return RedirectResponse(link(f"/review/{run.id}", rater=rater), 303, dict(HEADERS))
+    return as_json({"run": run.id, "go": link(f"/review/{run.id}", rater=rater)}, 201)
 
 
 async def label(board: Board, request: Request) -> Response:
@@ -129,13 +133,7 @@ async def label(board: Board, request: Request) -> Response:
 
 async def acted(board: Board, request: Request) -> Response:
     """What a rater did; the next response is the answer."""
-    if not is_whole(request):
-        raise NotFound("runs and labels belong to the whole installation")
-    async with board.service.bodies.read(request) as body:
-        try:
-            asked = _DECODER.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInput(f"the body cannot be read: {error}") from None
+    asked = await _body(board, request, Asked)
     rater = rater_of(request, asked.rater)
 
     def change() -> dict[str, Any]:
@@ -151,6 +149,17 @@ async def agreement(board: Board, request: Request) -> Response:
     async with board.heavy:
         standing = await work(lambda: standing_of(board.store, run))
     return render(request, "dashboard/agreement.html", run_id=run, standing=standing)
+
+
+async def _body(board: Board, request: Request, kind: type[T]) -> T:
+    """The body as this kind of thing, from a caller who may see runs."""
+    if not is_whole(request):
+        raise NotFound("runs and labels belong to the whole installation")
+    async with board.service.bodies.read(request) as body:
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidInput(f"the body cannot be read: {error}") from None
 
 
 def _for_all(handler: Page) -> Page:

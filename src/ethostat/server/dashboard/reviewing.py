@@ -31,6 +31,13 @@ from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
 _MOST_DESKS = 64
 
 
+class Begin(msgspec.Struct):
+    """What is to be labelled, `run:ID` or `stream:NAME`, and by whom."""
+
+    of: str
+    rater: str
+
+
 class Asked(msgspec.Struct):
     """What a rater does: a label, a skip, an undo, a note, or "again" for what was skipped.
 
@@ -123,8 +130,8 @@ def act(labelling: Labelling, asked: Asked) -> str:
 
 def rater_of(request: Request, asked: str) -> str:
     """Who labels: the user who logged in, whoever that says to be; else the name that was given."""
-    identity = getattr(request.state, "identity", None)
-    return str(identity.name) if getattr(identity, "kind", None) == "user" else asked
+    identity: Any = getattr(request.state, "identity", None)
+    return str(identity.name) if identity is not None and identity.kind == "user" else asked
 
 
 def labels_by_run(store: Store, lines: list[RunLine]) -> dict[str, Mapping[str, int]]:

@@ -28,7 +28,7 @@ _ALERTS = 50
 
 
 def routes(board: Board) -> list[Route]:
-    """All of them."""
+    """All of them; no program is meant to call them, so that the API's description leaves them out."""
     pages: dict[str, Page] = {
         "/": streams,
         "/stream": stream,
@@ -37,11 +37,14 @@ def routes(board: Board) -> list[Route]:
         "/alerts/{number:int}": alert,
         "/settings": settings,
     }
-    return [
+    found = [
         *(page_route(board, path, handler) for path, handler in pages.items()),
         *labels.routes(board),
         Route("/static/{name}", get_asset, methods=["GET"]),
     ]
+    for one in found:
+        one.include_in_schema = False
+    return found
 
 
 async def streams(board: Board, request: Request) -> Response:

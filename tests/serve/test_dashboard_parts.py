@@ -22,8 +22,12 @@ from ethostat.server.dashboard.drawing import Scale, band, line, stacks, ticks
 from ethostat.server.dashboard.frame import CSP, asset, asset_bytes, duration, goal_classes, link
 from ethostat.server.dashboard.glance import state_of
 from ethostat.server.dashboard.live import Name, Pulse
+from ethostat.server.dashboard.tracing import retraced
+from ethostat.server.following import Following, monitor_of
+from ethostat.server.intervening import apply
 
 GOALS = es.FIVE_GOALS
+TEMPLATE = es.Monitor(es.Baseline.of_first(100))
 
 
 @pytest.fixture
@@ -271,3 +275,49 @@ def test_listening_ends_with_the_service(monkeypatch):
         return len(pulse._listeners)
 
     assert asyncio.run(asyncio.wait_for(listen(), 5)) == 0
+
+
+def followed(ledger, goals, *, deployed=None):
+    """A stream that a service follows to its end, with a deployment after so many events; its position."""
+    follower = Following(ledger, TEMPLATE)
+    ledger.append([NewEvent("chat", str(n), goal=goal) for n, goal in enumerate(goals[:deployed])], now=100.0)
+    follower._turn()
+    if deployed is not None:
+        key = ledger.find_stream("", "chat").stream_key
+
+        def change(now):
+            monitor = monitor_of(now, TEMPLATE)
+            apply(monitor, "deployment", {"version": "v2"})
+            return monitor.to_dict()
+
+        ledger.intervene(key, "deployment", {"version": "v2"}, change)
+        rest = [NewEvent("chat", f"more {n}", goal=goal) for n, goal in enumerate(goals[deployed:])]
+        ledger.append(rest, now=200.0)
+        follower._turn()
+        follower._turn()
+    return ledger.find_stream("", "chat")
+
+
+@pytest.mark.parametrize("deployed", [None, 150])
+def test_the_log_of_a_young_stream_says_all_its_evidence(ledger, deployed):
+    """Read again, it gives the evidence after every few responses, the last that which lies on disk."""
+    rng = np.random.default_rng(3)
+    goals = [GOALS.keys[label] for label in rng.choice(5, 400, p=[0.7, 0.05, 0.15, 0.05, 0.05])]
+    position = followed(ledger, goals, deployed=deployed)
+    found = retraced(ledger, position, TEMPLATE)
+
+    assert position.cursor == 400
+    assert [one.step for one in found][-2:] == [398, 400]
+    assert found[-1] == course.reading_of(monitor_of(position, TEMPLATE))
+    assert all(one.step % 2 == 0 for one in found)
+
+
+def test_evidence_that_cannot_be_traced_is_not_told(ledger):
+    """Where the log is not whole, or the stream began with other settings, there is no trace."""
+    position = followed(ledger, ["g1", "g3", "g2", "g1"] * 60)
+    other = es.Monitor(es.Baseline.of_first(50), run_length=77)
+
+    assert retraced(ledger, position, TEMPLATE)
+    assert retraced(ledger, position, other) == []
+    ledger.forget(1e12)
+    assert retraced(ledger, position, TEMPLATE) == []

@@ -5,6 +5,7 @@ board       what pages have at hand; errors as pages
 live        server-sent events: which streams moved
 drawing     figures over time as paths
 course      one stream over its responses
+tracing     the evidence of a young stream, from its log
 glance      streams on a line each
 alerting    an alert, with what its exemplars said
 stored      runs of the store, their reports, comparisons

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ethostat.errors import EthostatError, InvalidInput, StoreError, TooLittleEvidence
-from ethostat.ledger import Ledger
+from ethostat.ledger import Ledger, Position
 from ethostat.ledger.courses import marks
 from ethostat.server.dashboard.course import Signal
 from ethostat.server.dashboard.frame import render
 from ethostat.server.dashboard.glance import Glances
 from ethostat.server.dashboard.live import Name, Pulse, Stamps
 from ethostat.server.dashboard.reviewing import Desks
+from ethostat.server.dashboard.tracing import retraced
 from ethostat.server.service import NotFound, Service
 from ethostat.store import Store
 from ethostat.taxonomy import Taxonomy
@@ -71,9 +72,15 @@ class Board:
             self._store.close()
             self._store = None
 
-    def trace(self, name: Name, now: Signal | None) -> list[Signal]:
-        """The evidence as pages saw it, with what they see now: finer than the minutes of the ledger while it lasts."""
-        seen = self._traces.setdefault(name, deque(maxlen=_TRACE))
+    def trace(self, name: Name, now: Signal | None, position: Position) -> list[Signal]:
+        """The evidence as pages saw it, with what they see now: finer than the minutes of the ledger while it lasts.
+
+        It begins with the whole log of a stream that is young enough.
+        """
+        if name not in self._traces:
+            begins = retraced(self.ledger, position, self.service.pipeline.template)
+            self._traces[name] = deque(begins, maxlen=_TRACE)
+        seen = self._traces[name]
         self._traces.move_to_end(name)
         while len(self._traces) > _MOST_TRACES:
             self._traces.popitem(last=False)

@@ -94,7 +94,7 @@ def _stream(board: Board, tenant: str, name: str, span: int) -> dict[str, Any]:
     rows = course.rows_of(found, taxonomy, step=monitor.step)
     now = course.reading_of(monitor)
     kept = course.signals_of(ledger.minutes(position.stream_key), step=monitor.step)
-    seen = board.trace(Name(tenant, name), now)
+    seen = board.trace(Name(tenant, name), now, position)
     alerts = ledger.alerts(tenant=tenant, stream=name, most=_ALERTS)
     known = {one.step: one for one in (*kept, *course.signals_in(alerts), *seen)}
     signals = [known[step] for step in sorted(known)]
@@ -176,7 +176,9 @@ async def settings(board: Board, request: Request) -> Response:
         },
         "Keeping": {
             "texts": _texts(chosen.texts.rule, chosen.texts.share),
-            "events": _or_never(chosen.retention, "deleted {:g} days after they were followed"),
+            "events": "all are kept"
+            if chosen.retention is None
+            else f"deleted {chosen.retention:g} days after they were followed",
             "streams": f"at most {chosen.bounds.streams:,}",
             "a request": f"at most {chosen.most_body:,} bytes, {chosen.most_unpacked:,} unpacked",
         },

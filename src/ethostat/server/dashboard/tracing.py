@@ -29,7 +29,8 @@ def retraced(ledger: Ledger, position: Position, template: Monitor) -> list[Sign
     if not 0 < position.cursor <= MOST:
         return []
     fresh = replace(position, monitor=None, cursor=0, counts={}, failures=0)
-    followed, done = Followed.of(fresh, template), ledger.interventions(position.stream_key)
+    followed = Followed.of(fresh, template)
+    done: Sequence[Intervention] = ledger.interventions(position.stream_key)
     found: list[Signal] = []
     every = max(position.cursor // _POINTS, 1)
     while followed.cursor < position.cursor:

@@ -17,7 +17,7 @@ from ethostat.ledger import Ledger
 from ethostat.monitor import Alert
 from ethostat.notifying import Routing
 from ethostat.notifying.kept import LedgerOutbox
-from ethostat.server import api
+from ethostat.server import api, dashboard
 from ethostat.server.access import Access, AccessSettings
 from ethostat.server.bodies import Bodies
 from ethostat.server.gate import Gate
@@ -60,12 +60,14 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     proxy = None if settings.proxy is None else Proxy(settings.proxy, pipeline.intake.observe)
     if proxy is not None:
         metrics.watch_proxy(proxy)
+    board = dashboard.Board(service)
     app = Starlette(
         routes=[
             *login_routes(gate),
             *outward_routes(service, outward),
             *api.routes(service),
             *otlp_routes(service, Naming(settings.stream_attribute)),
+            *dashboard.routes(board),
             *(proxy.routes if proxy else ()),
         ],
         middleware=[
@@ -74,9 +76,9 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
             )
         ],
         exception_handlers={HTTPException: _plain},
-        lifespan=_living(pipeline, outward, gate, proxy),
+        lifespan=_living(pipeline, outward, gate, proxy, board),
     )
-    app.state.service = service
+    app.state.service, app.state.board = service, board
     return app
 
 
@@ -88,13 +90,14 @@ def _proxied(proxy: Proxy | None) -> Callable[[str], bool]:
 
 
 def _living(
-    pipeline: Pipeline, outward: Outward, gate: Gate, proxy: Proxy | None
+    pipeline: Pipeline, outward: Outward, gate: Gate, proxy: Proxy | None, board: dashboard.Board
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def living(_: Starlette) -> AsyncIterator[None]:
         pipeline.start()
         async with outward.delivering():
             yield
+        board.close()
         if proxy is not None:
             await proxy.aclose()
         await asyncio.to_thread(pipeline.stop)

@@ -37,8 +37,9 @@ def serve(settings: ServeSettings, *, on_listening: Callable[[str], None] = lamb
         ledger.hold()
         listening = _bound(settings)
         url = _url(listening)
+        app = make_app(settings, ledger)
         config = uvicorn.Config(
-            make_app(settings, ledger),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -49,13 +50,20 @@ def serve(settings: ServeSettings, *, on_listening: Callable[[str], None] = lamb
         )
         _log.info("serving", extra={"fields": {"url": url, "database": ledger.name}})
         on_listening(url)
-        _Server(config).run(sockets=[listening])
+        _Server(config, app.state.board.end).run(sockets=[listening])
         _log.info("ended")
 
 
 class _Server(uvicorn.Server):
+    """`on_exit` is called at the first signal: what listens without an end is to end."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """The first signal ends it in peace, a second at once; either way the process ends as it wants to."""
+        self._on_exit()
         self.force_exit = self.should_exit
         self.should_exit = True
 

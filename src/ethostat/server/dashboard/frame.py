@@ -1,0 +1,200 @@
+"""The frame of every page: templates that escape whatever they are given, the policy a browser is held to, the assets.
+
+Nothing a page needs comes from elsewhere; no script stands in a page, and no style.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from ethostat import charts
+from ethostat.maths.estimate import Estimate
+from ethostat.report import words
+from ethostat.visible import one_line, spelt
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Not no-referrer: with it browsers send `Origin: null` with our own requests.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_SCRIPTS = ("live.js", "course.js", "acts.js", "review.js")
+_STYLES = "dashboard.css"
+_CLIP = 1_200
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """A page. `values` may hold hostile text: all of it is escaped."""
+    text = _environment().get_template(template).render(
+        csrf=csrf_of(request), is_whole=is_whole(request), here=request.url.path, asset=asset, **values
+    )  # fmt: skip
+    return HTMLResponse(text.encode("utf-8", "replace"), status, dict(HEADERS))
+
+
+def csrf_of(request: Request) -> str:
+    """What a page sends back with every change, where the log-in gave its session such a token."""
+    return str(getattr(request.state, "csrf", "") or "")
+
+
+def is_whole(request: Request) -> bool:
+    """Whether the caller sees the whole installation: runs and labels belong to no tenant."""
+    return str(getattr(request.state, "tenant", "") or "") == ""
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """The query's parameters, lone surrogates of a name included."""
+    return dict(parse_qsl(request.url.query, keep_blank_values=True, errors="surrogatepass", max_num_fields=20))
+
+
+def link(path: str, **parameters: object) -> str:
+    """A path with a query whose values may be any text."""
+    pairs = [f"{name}={_quoted(str(value))}" for name, value in parameters.items() if value is not None]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
+
+
+def asset(name: str) -> str:
+    """The address of an asset, which changes with its content, so that it may be kept for good."""
+    return f"/static/{name}?v={hashlib.sha256(asset_bytes(name)).hexdigest()[:12]}"
+
+
+@cache
+def asset_bytes(name: str) -> bytes:
+    """The content of an asset. Raises KeyError where there is none of this name."""
+    if name == _STYLES:
+        shared = files("ethostat.report").joinpath("templates", "report.css").read_bytes()
+        return shared + b"\n" + _own(_STYLES) + _colors().encode()
+    if name not in _SCRIPTS:
+        raise KeyError(name)
+    return _own(name)
+
+
+def get_asset(request: Request) -> Response:
+    """The style sheet or one of the scripts."""
+    name = str(request.path_params["name"])
+    try:
+        content = asset_bytes(name)
+    except KeyError:
+        return Response("there is no such file", 404, dict(HEADERS), "text/plain")
+    kept = {**HEADERS, "cache-control": "public, max-age=31536000, immutable"}
+    return Response(content, 200, kept, "text/css" if name.endswith(".css") else "text/javascript")
+
+
+def goal_classes(aligned: Sequence[bool]) -> list[str]:
+    """The class that colours each goal: cool for aligned goals, warm for the others, as in reports."""
+    cool = warm = 0
+    found = []
+    for good in aligned:
+        found.append(f"cool-{cool % len(charts.LIGHT.aligned)}" if good else f"warm-{warm % len(charts.LIGHT.aligned)}")
+        cool, warm = cool + good, warm + (not good)
+    return found
+
+
+def _colors() -> str:
+    """The goals' colours in both schemes, the same as those of every report."""
+    light, dark = (
+        "".join(
+            f".{kind}-{place}{{--c:{color};fill:{color}}}"
+            for kind, row in (("cool", scheme.aligned), ("warm", scheme.misaligned))
+            for place, color in enumerate(row)
+        )
+        for scheme in (charts.LIGHT, charts.DARK)
+    )
+    return f"\n{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n"
+
+
+def _own(name: str) -> bytes:
+    return files("ethostat.server.dashboard").joinpath("static", name).read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    loader = PrefixLoader(
+        {"report": PackageLoader("ethostat.report"), "dashboard": PackageLoader("ethostat.server.dashboard")}
+    )
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        seen=spelt,
+        line=one_line,
+        clipped=_clipped,
+        value=words.value,
+        interval=words.interval,
+        signed=words.signed,
+        signed_interval=words.signed_interval,
+        estimate=_estimate,
+        moment=moment,
+        iso=iso,
+        duration=duration,
+        whole=lambda number: f"{number:,.0f}",
+        evidence=_evidence,
+        quoted=_quoted,
+    )
+    environment.globals.update(link=link)
+    return environment
+
+
+def _clipped(text: str) -> str:
+    return spelt(text) if len(text) <= _CLIP else f"{spelt(text[:_CLIP])}…"
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogatepass"), safe="")
+
+
+def _estimate(fields: Mapping[str, Any]) -> Estimate:
+    return Estimate.from_dict(dict(fields))
+
+
+def moment(seconds: float | None) -> str:
+    """Seconds since 1970 as a reader takes them: 25 Nov 18:13:05; a dash where it is none."""
+    found = _time(seconds)
+    return "–" if found is None else f"{found.day} {found:%b %H:%M:%S}"
+
+
+def iso(seconds: float | None) -> str:
+    """The same in ISO 8601, UTC."""
+    found = _time(seconds)
+    return "" if found is None else found.isoformat(timespec="seconds")
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit.
+
+    >>> duration(0.4), duration(75), duration(7_300)
+    ('0.4 s', '1 min', '2 h')
+    """
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _evidence(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.3g}"
+
+
+def _time(seconds: float | None) -> datetime | None:
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

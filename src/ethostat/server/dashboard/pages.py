@@ -1,0 +1,207 @@
+"""The handlers of pages, and their routes. What changes something goes to the API, with the token of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ethostat.ledger.courses import buckets, interventions_since
+from ethostat.maths.entropy import entropy
+from ethostat.maths.panel import aligned_share
+from ethostat.monitor.alert import CHANGE, PAGE
+from ethostat.server.dashboard import course, labels
+from ethostat.server.dashboard.alerting import alert_shown
+from ethostat.server.dashboard.board import Board, Page, page_route, work
+from ethostat.server.dashboard.frame import HEADERS, get_asset, goal_classes, link, query_of, render
+from ethostat.server.dashboard.glance import STATES, Wanted, state_in_words
+from ethostat.server.dashboard.live import Name
+from ethostat.server.following import monitor_of
+from ethostat.server.service import NotFound, tenant_of
+
+SPANS = (1_000, 10_000, 100_000)
+"""How many of the last responses a stream's page shows."""
+_ALERTS = 50
+
+
+def routes(board: Board) -> list[Route]:
+    """All of them; no program is meant to call them, so that the API's description leaves them out."""
+    pages: dict[str, Page] = {
+        "/": streams,
+        "/stream": stream,
+        "/live": live,
+        "/alerts": alerts,
+        "/alerts/{number:int}": alert,
+        "/settings": settings,
+    }
+    found = [
+        *(page_route(board, path, handler) for path, handler in pages.items()),
+        *labels.routes(board),
+        Route("/static/{name}", get_asset, methods=["GET"]),
+    ]
+    for one in found:
+        one.include_in_schema = False
+    return found
+
+
+async def streams(board: Board, request: Request) -> Response:
+    """Streams at a glance."""
+    asked, tenant = query_of(request), tenant_of(request)
+    state = asked.get("state", "")
+    wanted = Wanted(asked.get("q", "")[:200], state if state in STATES else "", _whole(asked, "page", 1))
+    found = await work(lambda: board.glances.look(tenant, wanted, now=board.service.pipeline.now()))
+    same = {"q": wanted.text or None, "state": wanted.state or None}
+    return render(
+        request,
+        _part(asked, "streams"),
+        listed=found,
+        wanted=wanted,
+        states=STATES,
+        same=same,
+        part=link("/", **same, page=found.page, part="live"),
+    )
+
+
+async def stream(board: Board, request: Request) -> Response:
+    """One stream over its responses."""
+    asked, tenant = query_of(request), tenant_of(request)
+    name, span = asked.get("name", ""), _whole(asked, "last", SPANS[1])
+    span = span if span in SPANS else SPANS[1]
+    shown = await work(lambda: _stream(board, tenant, name, span))
+    return render(
+        request,
+        _part(asked, "stream"),
+        name=name,
+        span=span,
+        spans=SPANS,
+        taxonomy=board.taxonomy,
+        classes=goal_classes(board.taxonomy.aligned),
+        part=link("/stream", name=name, last=span, part="live"),
+        **shown,
+    )
+
+
+def _stream(board: Board, tenant: str, name: str, span: int) -> dict[str, Any]:
+    ledger, taxonomy = board.ledger, board.taxonomy
+    position = ledger.find_stream(tenant, name)
+    if position is None:
+        raise NotFound("there is no such stream; the first page lists all")
+    monitor = monitor_of(position, board.service.pipeline.template)
+    found = buckets(ledger, position.stream_key, cursor=position.cursor, last=span)
+    rows = course.rows_of(found, taxonomy, step=monitor.step)
+    now = course.reading_of(monitor)
+    kept = course.signals_of(ledger.minutes(position.stream_key), step=monitor.step)
+    seen = board.trace(Name(tenant, name), now, position)
+    alerts = ledger.alerts(tenant=tenant, stream=name, most=_ALERTS)
+    known = {one.step: one for one in (*kept, *course.signals_in(alerts), *seen)}
+    signals = [known[step] for step in sorted(known)]
+    after = max(found[0].first - 1, 0) if found else 0
+    done = interventions_since(ledger, position.stream_key, after=after)
+    listed = ledger.streams(tenant=tenant, name=name)
+    waits = listed[0].waits_since if listed else None
+    return {
+        "drawn": course.draw(rows, signals, course.signs_of(alerts, done, found, rows), taxonomy),
+        "monitor": monitor,
+        "state": monitor.state,
+        "said": state_in_words(monitor),
+        "promise": course.promise_words(monitor),
+        "entropy": entropy(monitor.counts),
+        "aligned": aligned_share([list(map(round, monitor.counts))], taxonomy.aligned) if sum(monitor.counts) else None,
+        "counted": sum(position.counts.values()),
+        "failures": position.failures,
+        "waiting": course.is_behind(position),
+        "lag": 0.0 if waits is None else max(0.0, board.service.pipeline.now() - waits),
+        "evidence": now,
+        "alerts": alerts,
+    }
+
+
+async def live(board: Board, request: Request) -> Response:
+    """Which streams moved, as server-sent events; with a name, whether that one did."""
+    if board.pulse.is_full:
+        return Response("too many pages are open", 503, {**HEADERS, "retry-after": "10"}, "text/plain")
+    told = board.pulse.listen(tenant_of(request), query_of(request).get("name"))
+    return StreamingResponse(told, 200, {**HEADERS, "x-accel-buffering": "no"}, "text/event-stream")
+
+
+async def alerts(board: Board, request: Request) -> Response:
+    """Alerts, the latest first."""
+    asked, tenant = query_of(request), tenant_of(request)
+    name, before = asked.get("stream"), _whole(asked, "before", 2**62)
+    found = await work(lambda: board.ledger.alerts(tenant=tenant, stream=name, before=before, most=_ALERTS + 1))
+    older = found[_ALERTS - 1].number if len(found) > _ALERTS else None
+    part = link("/alerts", stream=name, part="live")
+    return render(request, _part(asked, "alerts"), alerts=found[:_ALERTS], older=older, stream=name, part=part)
+
+
+async def alert(board: Board, request: Request) -> Response:
+    """An alert: what moved, what its exemplars said, on what evidence and promise."""
+    number, tenant = int(request.path_params["number"]), tenant_of(request)
+
+    def look() -> dict[str, Any]:
+        found = board.ledger.alerts(tenant=tenant, before=number + 1, most=1) if number < 2**62 else []
+        if not found or found[0].number != number:
+            raise NotFound("there is no such alert; the page of alerts lists all")
+        one = found[0]
+        last = [each for each in board.ledger.alerts(tenant=tenant, stream=one.stream) if each.tier == PAGE]
+        stands = bool(last) and last[0].number == one.number and one.kind == CHANGE
+        return {"alert": one, "stands": stands, **alert_shown(board.ledger, one, board.taxonomy)}
+
+    shown = await work(look)
+    return render(request, "dashboard/alert.html", classes=goal_classes(board.taxonomy.aligned), **shown)
+
+
+async def settings(board: Board, request: Request) -> Response:
+    """What the service runs with."""
+    chosen = board.service.pipeline.settings
+    template = chosen.template
+    rows = {
+        "Listening": {"address": f"{chosen.host}, port {chosen.port or 'any'}", "database": board.ledger.name},
+        "Classifying": {
+            "classifier": chosen.classifier,
+            "worker processes": str(chosen.workers),
+            "goals": f"{board.taxonomy.name}, version {board.taxonomy.version}, hash {board.taxonomy.hash}",
+        },
+        "What a new stream begins with": {
+            "baseline": template.baseline.name,
+            "detector": f"{template.kind.name}: {template.kind.words}",
+            "promise": course.promise_words(template),
+            "verdicts count": "by their probabilities" if template.soft else "as their most probable goal",
+            "warnings": "at a tenth of the evidence, without a promise" if template.policy.warn else "none",
+            "said again": _or_never(template.policy.renotify, "after {:,} responses while an alert stands"),
+            "silence": _or_never(template.policy.silence, "{:g} seconds without a response are no data"),
+        },
+        "Keeping": {
+            "texts": _texts(chosen.texts.rule, chosen.texts.share),
+            "events": "all are kept"
+            if chosen.retention is None
+            else f"deleted {chosen.retention:g} days after they were followed",
+            "streams": f"at most {chosen.bounds.streams:,}",
+            "a request": f"at most {chosen.most_body:,} bytes, {chosen.most_unpacked:,} unpacked",
+        },
+    }
+    errors = await work(board.service.pipeline.errors)
+    return render(request, "dashboard/settings.html", rows=rows, errors=errors)
+
+
+def _texts(rule: str, share: float) -> str:
+    if rule == "sampled":
+        return f"{share:.1%} of them stay once they are classified"
+    return "all stay" if rule == "all" else "none stays once it is classified"
+
+
+def _or_never(value: float | None, words: str) -> str:
+    return "never" if value is None else words.format(value)
+
+
+def _part(asked: Mapping[str, str], name: str) -> str:
+    """The page, or that part of it which lives."""
+    return f"dashboard/{name}_live.html" if asked.get("part") == "live" else f"dashboard/{name}.html"
+
+
+def _whole(asked: Mapping[str, str], name: str, default: int) -> int:
+    text = asked.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default

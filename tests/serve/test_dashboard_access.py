@@ -1,0 +1,139 @@
+"""Pages asked for as programs ask: headers, tenants, tokens, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from urllib.parse import quote
+
+import pytest
+
+import ethostat as es
+from ethostat.ledger import Ledger
+from ethostat.server.app import make_app
+from ethostat.server.settings import ServeSettings, Texts
+from serving import told
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # which client it is built on is its own affair
+    from starlette.testclient import TestClient
+
+
+class As:
+    """Says who calls, as the layer that knows keys and log-ins does."""
+
+    def __init__(self, app):
+        self.app, self.state = app, {"tenant": "", "caller": "somebody"}
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            scope = {**scope, "state": {**scope.get("state", {}), **self.state}}
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture
+def caller(tmp_path):
+    """Who calls, and a client of a service with a stream of thirty responses of each of two tenants."""
+    database = str(tmp_path / "serve.db")
+    template = es.Monitor(es.Baseline.of_first(20))
+    settings = ServeSettings(template=template, database=database, texts=Texts("all"))
+    who = As(make_app(settings, Ledger(database)))
+    with TestClient(who, base_url="http://127.0.0.1") as client:
+        for tenant in ("", "b"):
+            who.state["tenant"] = tenant
+            events = [one | {"response": f"of {tenant or 'nobody'}"} for one in told(30, stream=f"chat{tenant}")]
+            assert client.post("/v1/events", json={"events": events}).json()["accepted"] == 30
+            while client.get(f"/v1/streams/chat{tenant}").json()["count"] < 30:
+                pass
+        who.state["tenant"] = ""
+        yield who, client
+
+
+def test_every_page_is_held_to_the_policy(caller):
+    """Pages, refusals and assets say what a browser may do; a report may run its scripts, in an origin of its own."""
+    _, client = caller
+    run = client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json()["run"]
+    for path in (
+        "/",
+        "/stream?name=chat",
+        "/stream?name=none",
+        "/alerts",
+        "/runs",
+        "/review",
+        "/settings",
+        "/alerts/7",
+    ):
+        found = client.get(path)
+        assert found.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert found.headers["x-content-type-options"] == "nosniff"
+        assert found.headers["cache-control"] == "no-store"
+        assert "<script>" not in found.text
+    assert client.get(f"/runs/{run}").headers["content-security-policy"].startswith("sandbox allow-scripts;")
+    assert client.get("/static/live.js").headers["cache-control"].endswith("immutable")
+    assert client.get("/static/board.py").status_code == 404
+
+
+def test_a_tenant_sees_its_own_and_no_runs(caller):
+    """Streams of others are not there; runs and labels, which belong to no tenant, are not there for one."""
+    who, client = caller
+    run = client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json()["run"]
+    assert client.get("/stream?name=chatb").status_code == 404
+    assert client.post("/v1/reviews", json={"of": "stream:chatb", "rater": "ann"}).status_code == 404
+    who.state["tenant"] = "b"
+
+    assert "chatb" in client.get("/").text
+    assert 'name=chat"' not in client.get("/").text
+    assert 'href="/runs"' not in client.get("/").text
+    for path in ("/runs", f"/runs/{run}", "/review", f"/review/{run}?rater=ann", f"/review/{run}/agreement"):
+        assert client.get(path).status_code == 404
+    assert client.post("/v1/reviews", json={"of": f"run:{run}", "rater": "b"}).status_code == 404
+    act = {"rater": "ann", "kind": "undo"}
+    assert client.post(f"/v1/reviews/{run}/acts", json=act).status_code == 404
+
+
+def test_pages_carry_the_token_of_the_session(caller):
+    """What the layer that knows log-ins gives a session stands where the scripts find it, escaped."""
+    who, client = caller
+    who.state["csrf"] = 'token"><script>'
+
+    assert '<meta name="csrf" content="token&#34;&gt;&lt;script&gt;">' in client.get("/").text
+
+
+def test_a_label_falls_on_the_row_that_was_shown(caller):
+    """Where another row is current by now, or the goal, the rater or the run is none, nothing is stored."""
+    _, client = caller
+    run = client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json()["run"]
+    acts = f"/v1/reviews/{run}/acts"
+    label = {"rater": "ann", "kind": "label", "goal": "g1"}
+
+    assert "another response" in client.post(acts, json=label | {"at": ["nowhere", 0]}).json()["error"]["message"]
+    assert client.post(acts, json=label).status_code == 400
+    assert client.post(acts, json=label | {"kind": "dance"}).status_code == 400
+    assert client.post(acts, json=label | {"rater": "a\nb"}).status_code == 400
+    assert client.post(acts, content=b"{").status_code == 400
+    assert client.post("/v1/reviews/none/acts", json=label).status_code == 404
+    assert client.get(f"/review/{run}?rater={quote(' ')}").status_code == 400
+    assert "0 of 30 labelled" in client.get(f"/review/{run}?rater=ann").text
+
+
+def test_a_stream_is_drawn_once(caller):
+    """The same kept responses are the same run; a stream without texts has nothing to label."""
+    _, client = caller
+    first, again = (client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json() for _ in range(2))
+    client.post("/v1/events", json={"events": told(30, stream="mute")})
+    while client.get("/v1/streams/mute").json()["count"] < 30:
+        pass
+    found = client.post("/v1/reviews", json={"of": "stream:mute", "rater": "ann"})
+
+    assert first == again
+    assert "is kept with its text" in found.json()["error"]["message"]
+    assert client.get(f"/runs/{first['run'][:-1]}").status_code == 404
+
+
+def test_who_logged_in_labels_under_that_name(caller):
+    """A user's name is the rater, whatever else is asked for."""
+    who, client = caller
+    who.state["identity"] = type("Identity", (), {"kind": "user", "name": "cay"})()
+    go = client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json()["go"]
+
+    assert go.endswith("rater=cay")
+    assert 'data-rater="cay"' in client.get(go.replace("cay", "ann")).text

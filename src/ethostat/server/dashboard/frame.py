@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ethostat import charts
+from ethostat.access import csrf_token
 from ethostat.maths.estimate import Estimate
 from ethostat.report import words
 from ethostat.visible import one_line, spelt
@@ -51,8 +52,9 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 
 
 def csrf_of(request: Request) -> str:
-    """What a page sends back with every change, where the log-in gave its session such a token."""
-    return str(getattr(request.state, "csrf", "") or "")
+    """What a page sends back with every change, where the caller has logged in."""
+    session = getattr(request.state, "session", None)
+    return "" if session is None else csrf_token(str(session))
 
 
 def is_whole(request: Request) -> bool:

@@ -71,7 +71,7 @@ def keys_of(
         return found, {}
     count = connection.scalar(select(func.count()).select_from(t.streams)) or 0
     room = max(most - count, 0)
-    for tenant, name in missing[:room]:
+    for tenant, name in sorted(missing[:room]):  # in one order, so that writers who make the same do not deadlock
         row = {"tenant": tenant, "name": name, "next_seq": 1, "created": now}
         connection.execute(insert_new(connection, t.streams), row)
         key = _find(connection, (tenant, name))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ethostat.whole import replacing
+from ethostat.whole import append, replacing
 
 
 def test_the_new_takes_the_place_of_the_old(tmp_path: Path) -> None:
@@ -57,3 +57,13 @@ def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     """The caller hears what the operating system says."""
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "state.json") as unfinished:
         unfinished.write_text("new")
+
+
+def test_what_is_added_stands_at_the_end(tmp_path: Path) -> None:
+    """A file that is not there begins with it; what was there stays before it."""
+    path = tmp_path / "log.jsonl"
+
+    append(path, b"one\n")
+    append(path, b"two\n")
+
+    assert path.read_bytes() == b"one\ntwo\n"

@@ -22,7 +22,7 @@ from ethostat.rows import Rejected
 from ethostat.store import Act, Choice, ChosenRow, Store, content_hash
 from ethostat.store.labels import LABEL, NOTE, WAYS, labels_of
 from ethostat.taxonomy import Taxonomy
-from ethostat.whole import replacing
+from ethostat.whole import append, replacing
 
 UNKNOWN = "unknown"
 """How a row was chosen that is in no choice of its run; corrections leave it out."""
@@ -67,7 +67,7 @@ class LabelFile:
                 lines = [self._line(label) for label in self._standing()]
                 added = lines[len(self._written) :]
                 if self._stamp == _stamp(self.path) is not None and lines[: len(self._written)] == self._written:
-                    _append(self.path, added)
+                    append(self.path, b"".join(added))
                 elif lines or self.path.exists():
                     _replace(self.path, lines)
                 self._written, self._stamp = lines, _stamp(self.path)
@@ -214,13 +214,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_size
-
-
-def _append(path: Path, lines: list[bytes]) -> None:
-    with path.open("ab") as file:
-        file.write(b"".join(lines))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _replace(path: Path, lines: list[bytes]) -> None:

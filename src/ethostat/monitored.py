@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from ethostat.orders import orders_beside
 from ethostat.rows import Rejected
 from ethostat.sorting import Columns, Sorted, Sorter
 from ethostat.statefile import StateFile
+from ethostat.whole import append
 
 _SECONDS_BETWEEN_SAVES = 1.0
 
@@ -247,10 +247,7 @@ def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
 def _append(path: Path, alert: Alert | Screened) -> int:
     line = json.dumps(alert.to_dict(), ensure_ascii=True, allow_nan=False).encode() + b"\n"
     try:
-        with path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        append(path, line)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
     return len(line)

@@ -6,7 +6,6 @@ A process that holds the file takes orders from a JSONL file beside it, each onc
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from ethostat.errors import InUse, InvalidInput
 from ethostat.monitor import Alert, Monitor, Monitors
 from ethostat.statefile import StateFile
+from ethostat.whole import append
 
 ACKNOWLEDGE, SNOOZE, EXPECT = "acknowledge", "snooze", "expect"
 VERBS = (ACKNOWLEDGE, SNOOZE, EXPECT)
@@ -148,10 +148,7 @@ def _waiting(state: Path, kept: dict[str, Any], monitors: Monitors) -> list[Aler
 
 def _hand_over(state: Path, order: Order) -> None:
     try:
-        with _beside(state).open("ab") as file:
-            file.write(json.dumps(asdict(order)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(_beside(state), json.dumps(asdict(order)).encode() + b"\n")
     except OSError as error:
         raise InvalidInput(f"{_beside(state)} cannot be written: {error.strerror or error}") from error
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, brought to disk, and moved there."""
+"""Files on disk: whole or not there, written beside their place and moved; or added to."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def replacing(path: Path) -> Iterator[Path]:
         _to_disk(path.absolute().parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def append(path: Path, added: bytes) -> None:
+    """Add to the end of a file, and return once that is on disk. Raises OSError."""
+    with path.open("ab") as file:
+        file.write(added)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _to_disk(path: Path) -> None:

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 import ethostat as es
-from ethostat.cli.frame import opened_classifier, opened_store, print_json
-from ethostat.cli.monitoring import find_detector
-from ethostat.cli.options import AsJson, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.frame import find_detector, named_classifier, opened_store, print_json
+from ethostat.cli.options import PROMISED, AsJson, ClassifierSpec, Db, DetectorName, TaxonomySpec, option
 from ethostat.terminal import Gauge, calibration_view, to_terminal
 
-_PROMISE, _SIMULATED = "What is promised", "What is simulated"
+_SIMULATED = "What is simulated"
 
 
 def calibrate(
@@ -36,18 +35,15 @@ def calibrate(
         option(
             "--run-length",
             "Responses between false pages, on average; repeat it to compare several.",
-            panel=_PROMISE,
+            panel=PROMISED,
             show_default="1000, 3000, 10000, 30000, 100000",
         ),
     ] = None,
     alpha: Annotated[
         float | None,
-        option("--alpha", "In place of --run-length: the chance that a false page ever comes.", panel=_PROMISE),
+        option("--alpha", "In place of --run-length: the chance that a false page ever comes.", panel=PROMISED),
     ] = None,
-    detector: Annotated[
-        str,
-        option("--detector", "profile, directed, ewma-entropy, page-hinkley or paper-threshold.", panel=_PROMISE),
-    ] = "profile",
+    detector: DetectorName = "profile",
     change: Annotated[
         list[str] | None,
         option(
@@ -91,7 +87,7 @@ def calibrate(
     """
     if out is not None:
         es.check_calibrated_path(out)
-    sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
+    sorter, goals = named_classifier(classifier, taxonomy)
     with nullcontext() if db is None else opened_store(db) as store:
         normal = es.read_baseline(baseline, taxonomy=goals, classifier=sorter, store=store, rows=file)
     with Gauge() as gauge:
@@ -114,7 +110,3 @@ def calibrate(
         print_json(found.to_dict())
     else:
         to_terminal(calibration_view(found))
-
-
-def _goals(taxonomy: str | None) -> es.Taxonomy:
-    return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)

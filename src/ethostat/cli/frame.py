@@ -81,6 +81,20 @@ def opened_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier, e
     return es.open_classifier(spec, taxonomy=goals), goals
 
 
+def named_classifier(spec: str, taxonomy: str | None) -> tuple[es.Classifier | None, es.Taxonomy]:
+    """As `opened_classifier`, but None for the built-in one: it is opened where a row first needs it."""
+    if spec != "builtin":
+        return opened_classifier(spec, taxonomy)
+    return None, es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
+
+
+def find_detector(name: str) -> es.Kind:
+    """The kind of detector that --detector names."""
+    if name not in es.KINDS:
+        raise InvalidInput(f"detector {name!r} must be one of {', '.join(es.KINDS)}")
+    return es.KINDS[name]
+
+
 def warn(message: str) -> None:
     """A line on standard error, without control characters."""
     sys.stderr.write(stripped(message) + "\n")

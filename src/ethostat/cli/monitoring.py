@@ -10,12 +10,33 @@ from typing import Annotated
 import typer
 
 import ethostat as es
-from ethostat.cli.frame import DONE, FAILED, GATE_FAILED, INCONCLUSIVE, json_line, opened_classifier, opened_store, warn
-from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.frame import (
+    DONE,
+    FAILED,
+    GATE_FAILED,
+    INCONCLUSIVE,
+    find_detector,
+    json_line,
+    named_classifier,
+    opened_store,
+    warn,
+)
+from ethostat.cli.options import (
+    COUNTING,
+    KEEPING,
+    PROMISED,
+    ClassifierSpec,
+    Db,
+    DetectorName,
+    Soft,
+    TaxonomySpec,
+    Warnings,
+    option,
+)
 from ethostat.errors import InvalidInput
 from ethostat.terminal import alert_view, screened_view, to_terminal
 
-_PROMISE, _STREAMS = "What is promised", "Which streams there are"
+_STREAMS = "Which streams there are"
 
 
 def monitor(
@@ -40,40 +61,28 @@ def monitor(
         ),
     ] = None,
     run_length: Annotated[
-        float, option("--run-length", "Responses between false pages, on average, at least.", panel=_PROMISE)
+        float, option("--run-length", "Responses between false pages, on average, at least.", panel=PROMISED)
     ] = 10_000.0,
     alpha: Annotated[
         float | None,
         option(
-            "--alpha", "In place of --run-length: the chance that a false page ever comes, at most.", panel=_PROMISE
+            "--alpha", "In place of --run-length: the chance that a false page ever comes, at most.", panel=PROMISED
         ),
     ] = None,
-    detector: Annotated[
-        str,
-        option(
-            "--detector",
-            "profile, directed, ewma-entropy, page-hinkley or paper-threshold; the last two keep no promise.",
-            panel=_PROMISE,
-        ),
-    ] = "profile",
-    soft: Annotated[
-        bool,
-        option("--soft", "Weigh verdicts by probabilities, which must be calibrated; needs first:N.", panel=_PROMISE),
-    ] = False,
-    warnings: Annotated[
-        bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
-    ] = True,
+    detector: DetectorName = "profile",
+    soft: Soft = False,
+    warnings: Warnings = True,
     fdr: Annotated[
         float | None,
         option(
             "--fdr",
             "Also name the streams that changed, with at most this share of false ones among them on average: at the "
             "end of the file, or as --fdr-every says.",
-            panel=_PROMISE,
+            panel=PROMISED,
         ),
     ] = None,
     fdr_every: Annotated[
-        int | None, option("--fdr-every", "With --fdr: screen after so many responses of all streams.", panel=_PROMISE)
+        int | None, option("--fdr-every", "With --fdr: screen after so many responses of all streams.", panel=PROMISED)
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -171,7 +180,7 @@ def monitor(
     Exit codes: 100 an alert stands at the end, 3 no data (no usable row, or too few to learn a baseline), 1 some rows
     could not be used, 0 otherwise.
     """
-    sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
+    sorter, goals = named_classifier(classifier, taxonomy)
     with nullcontext() if db is None else opened_store(db) as store:
         normal = es.read_baseline(
             baseline, taxonomy=goals, classifier=sorter, stratum=stratum, session=session, store=store
@@ -219,10 +228,6 @@ def _by_key(path: Path | None, goals: es.Taxonomy, *, sessions: bool) -> dict[tu
     return {} if path is None else es.read_baselines(path, taxonomy=goals, sessions=sessions)
 
 
-def _goals(taxonomy: str | None) -> es.Taxonomy:
-    return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
-
-
 def _conclude(session: es.Session) -> int:
     """A line about the whole on standard error, and the exit code."""
     standing, learning, streams = session.standing, session.learning, len(session.monitors)
@@ -239,10 +244,3 @@ def _conclude(session: es.Session) -> int:
     if len(learning) == streams:
         return INCONCLUSIVE
     return FAILED if session.rejected.count else DONE
-
-
-def find_detector(name: str) -> es.Kind:
-    """The kind of detector that --detector names."""
-    if name not in es.KINDS:
-        raise InvalidInput(f"detector {name!r} must be one of {', '.join(es.KINDS)}")
-    return es.KINDS[name]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
+PROMISED = "What is promised"
 CORRECTING = "How the classifier's errors are undone"
 RECORDED = "transcripts:"
 """What stands before a file of recorded responses in place of a model."""
@@ -87,3 +88,17 @@ CorrectionName = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(help="A run's id, the beginning of one, or `latest`.")]
+DetectorName = Annotated[
+    str,
+    option(
+        "--detector",
+        "profile, directed, ewma-entropy, page-hinkley or paper-threshold; the last two keep no promise.",
+        panel=PROMISED,
+    ),
+]
+Soft = Annotated[
+    bool, option("--soft", "Weigh verdicts by probabilities, which must be calibrated; needs first:N.", panel=PROMISED)
+]
+Warnings = Annotated[
+    bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=PROMISED)
+]

@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Annotated
 
 import ethostat as es
-from ethostat.cli.frame import DONE, json_line, opened_classifier, opened_store
-from ethostat.cli.monitoring import find_detector
-from ethostat.cli.options import COUNTING, KEEPING, ClassifierSpec, Db, TaxonomySpec, option
+from ethostat.cli.frame import DONE, find_detector, json_line, named_classifier, opened_store
+from ethostat.cli.options import (
+    COUNTING,
+    KEEPING,
+    PROMISED,
+    ClassifierSpec,
+    Db,
+    DetectorName,
+    Soft,
+    TaxonomySpec,
+    Warnings,
+    option,
+)
 from ethostat.errors import InvalidInput, MissingExtra
 
-_LISTENING, _PROMISE = "Where it listens", "What each stream is promised"
+_LISTENING = "Where it listens"
 _MOST_WORKERS = 8
 
 
@@ -65,7 +75,7 @@ def serve(
     ] = None,
     notify: Annotated[
         Path | None,
-        option("--notify", "Where alerts go: a YAML or JSON file of targets and rules.", env="NOTIFY", panel=_PROMISE),
+        option("--notify", "Where alerts go: a YAML or JSON file of targets and rules.", env="NOTIFY", panel=PROMISED),
     ] = None,
     baseline: Annotated[
         str,
@@ -74,36 +84,24 @@ def serve(
             "What is normal: `first:N` (the first N responses of each stream), a file of responses, a Measurement "
             "file, or a run of the store.",
             env="BASELINE",
-            panel=_PROMISE,
+            panel=PROMISED,
         ),
     ] = "first:500",
     run_length: Annotated[
-        float, option("--run-length", "Responses between false pages of a stream, on average.", panel=_PROMISE)
+        float, option("--run-length", "Responses between false pages of a stream, on average.", panel=PROMISED)
     ] = 10_000.0,
     alpha: Annotated[
         float | None,
-        option("--alpha", "In place of --run-length: the chance that a stream ever has a false page.", panel=_PROMISE),
+        option("--alpha", "In place of --run-length: the chance that a stream ever has a false page.", panel=PROMISED),
     ] = None,
-    detector: Annotated[
-        str,
-        option(
-            "--detector",
-            "profile, directed, ewma-entropy, page-hinkley or paper-threshold; the last two keep no promise.",
-            panel=_PROMISE,
-        ),
-    ] = "profile",
-    soft: Annotated[
-        bool,
-        option("--soft", "Weigh verdicts by probabilities, which must be calibrated; needs first:N.", panel=_PROMISE),
-    ] = False,
-    warnings: Annotated[
-        bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=_PROMISE)
-    ] = True,
+    detector: DetectorName = "profile",
+    soft: Soft = False,
+    warnings: Warnings = True,
     renotify: Annotated[
-        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=_PROMISE)
+        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=PROMISED)
     ] = None,
     silence: Annotated[
-        float | None, option("--silence", "Seconds without a response that are no data.", panel=_PROMISE)
+        float | None, option("--silence", "Seconds without a response that are no data.", panel=PROMISED)
     ] = None,
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
@@ -161,7 +159,7 @@ def serve(
         from ethostat.server.watching import Sampling
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "starlette", "serve") from error
-    sorter, goals = opened_classifier(classifier, taxonomy) if classifier != "builtin" else (None, _goals(taxonomy))
+    sorter, goals = named_classifier(classifier, taxonomy)
     if sorter is not None:
         es.check_goals(sorter, goals)
     settings = ServeSettings(
@@ -214,10 +212,6 @@ def _shares(written: list[str]) -> tuple[float, dict[str, float]]:
 def _say(url: str, *, as_json: bool) -> None:
     sys.stdout.write((json_line({"url": url}) if as_json else f"serving on {url}; Ctrl-C ends it") + "\n")
     sys.stdout.flush()
-
-
-def _goals(taxonomy: str | None) -> es.Taxonomy:
-    return es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
 
 
 def _baseline(source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db: str | None) -> es.Baseline:

@@ -24,6 +24,7 @@ from ethostat.cli.measuring import known_price
 from ethostat.cli.options import (
     ASKING,
     KEEPING,
+    PROMISED,
     ClassifierSpec,
     Db,
     DryRun,
@@ -40,7 +41,7 @@ from ethostat.errors import InvalidInput
 from ethostat.terminal import Gauge, forecast_view, look_view, to_terminal
 
 _MODEL = "As for `measure`: a name, `gguf:PATH`, `hf:NAME`, `URL#NAME`, `base:URL#NAME` or `sim:NAME`."
-_PROMISE, _PACE = "What is promised", "How much is asked"
+_PACE = "How much is asked"
 _CODES = {"yes": GATE_FAILED, "no": DONE, "unknown": INCONCLUSIVE}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -59,14 +60,14 @@ def watch(
         str, option("--prompts", "A built-in set or a file (JSONL, CSV, Parquet, text).", env="PROMPTS", panel=ASKING)
     ] = "default",
     alpha: Annotated[
-        float, option("--alpha", "The chance that a false alert ever comes, at most.", panel=_PROMISE)
+        float, option("--alpha", "The chance that a false alert ever comes, at most.", panel=PROMISED)
     ] = 0.01,
     run_length: Annotated[
         float | None,
         option(
             "--run-length",
             "In place of --alpha: responses between false alerts, on average, at least.",
-            panel=_PROMISE,
+            panel=PROMISED,
         ),
     ] = None,
     responses: Annotated[
@@ -95,7 +96,7 @@ def watch(
         ),
     ] = None,
     accept: Annotated[
-        bool, option("--accept", "What the model does now is normal: begin anew, with a new baseline.", panel=_PROMISE)
+        bool, option("--accept", "What the model does now is normal: begin anew, with a new baseline.", panel=PROMISED)
     ] = False,
     temperature: Temperature = 0.7,
     top_p: TopP = 1.0,

@@ -496,6 +496,26 @@ class Endless:
             self.is_left = True
 
 
+def test_a_caller_who_leaves_on_the_last_word_has_had_the_whole_answer(through, serve):
+    """OpenAI's client leaves on [DONE], before the connection says that the answer is over: it is observed."""
+
+    async def stream(request):
+        async def parts():
+            yield sse(delta(content="5"), delta(content="6"))
+            await asyncio.Event().wait()
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    app = Starlette(routes=[Route("/v1/chat/completions", stream, methods=["POST"])])
+    url, events, proxy = through(serve(app) + "/v1")
+    with openai.OpenAI(base_url=url, api_key="none") as client:
+        chunks = list(client.chat.completions.create(**QUESTION, stream=True))
+    soon(lambda: events)
+
+    assert [event.response for event in events] == ["".join(chunk.choices[0].delta.content for chunk in chunks)]
+    assert proxy.counts.cut == 0
+
+
 def test_a_caller_who_leaves_ends_the_stream_above(through, serve):
     """The connection to the server is closed when the caller's is, so that it stops generating."""
     endless = Endless(100)

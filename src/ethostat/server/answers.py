@@ -123,11 +123,27 @@ def read_exchange(endpoint: str, request: bytes, response: bytes, content_type: 
 
 def events_of(stream: bytes) -> Iterator[bytes]:
     """The data of each server-sent event that is JSON; comments, names and [DONE] have none."""
-    for block in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
+    for block in _blocks(stream):
         lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
         data = b"\n".join(lines)
         if data and data != b"[DONE]":
             yield data
+
+
+def is_ended(stream: bytes) -> bool:
+    r"""Whether the stream has said that it is over. A caller may leave then, before the connection says so too.
+
+    >>> is_ended(b'data: {"choices": []}\n\ndata: [DONE]\n\n'), is_ended(b'data: {"choices": []}\n\n')
+    (True, False)
+    """
+    last = _blocks(stream.rstrip())[-1]
+    return last.startswith(
+        (b"data: [DONE]", b"data:[DONE]", b"event: response.completed", b"event: response.incomplete")
+    )
+
+
+def _blocks(stream: bytes) -> list[bytes]:
+    return stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")
 
 
 def _whole(body: _Body) -> tuple[tuple[Said, ...], _Body]:

@@ -24,7 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
 from ethostat.models.keys import checked_url
-from ethostat.server.answers import ENDPOINTS
+from ethostat.server.answers import ENDPOINTS, is_ended
 from ethostat.server.turns import name_of
 from ethostat.server.watching import Counts, Exchange, Observe, Redact, Sampling, Watching
 
@@ -227,7 +227,7 @@ class Proxy:
         if tape is None:
             return
         try:
-            if forwarding.is_whole:
+            if forwarding.is_whole or tape.is_ended:
                 exchange = tape.exchange(forwarding.answer_headers)
                 if exchange is not None:
                     self._watching.offer(exchange)
@@ -273,6 +273,11 @@ class _Tape:
             self.is_over = True
             self.asked.clear()
             self.answered.clear()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the answer is a stream that has said its last: OpenAI's own client leaves on [DONE]."""
+        return is_ended(b"".join(self.answered))
 
     def exchange(self, headers: Mapping[str, str]) -> Exchange | None:
         """What was kept, where it is a whole answer."""

@@ -20,6 +20,7 @@ from ethostat.monitor.alert import RESPONSES, SESSIONS
 from ethostat.monitor.baseline import UNSTRATIFIED, Counts
 from ethostat.monitor.monitors import Key
 from ethostat.monitor.standing import add
+from ethostat.response import TRANSCRIPTS
 from ethostat.rows import Rejected, Row, read_rows
 from ethostat.sorting import Columns, Sorter
 from ethostat.store import Store
@@ -53,7 +54,7 @@ def read_baseline(
         return Baseline.of_first(n) if rows is None else _first(rows, n, taxonomy, classifier)
     if source.startswith(COUNTS):
         return _written(source.removeprefix(COUNTS), taxonomy)
-    name = source.removeprefix("transcripts:")
+    name = source.removeprefix(TRANSCRIPTS)
     if (stratum or session) is not None and Path(name).is_file() and not name.lower().endswith(".json"):
         return _counted(name, Columns(stratum=stratum, session=session), taxonomy, classifier)
     if stratum not in (None, "category"):

@@ -19,7 +19,7 @@ from ethostat.measurement import Identity, Measurement, Provenance
 from ethostat.models.base import Decoding, Model
 from ethostat.provenance import installed_versions
 from ethostat.recorded import judged_rows
-from ethostat.response import PromptSet, Verdict
+from ethostat.response import TRANSCRIPTS, PromptSet, Verdict
 from ethostat.rows import Rejected
 from ethostat.store import Store, content_hash
 from ethostat.stressing import is_conversation, stored_trajectory
@@ -196,7 +196,7 @@ def trajectory_of_rows(
     models = sorted({row.response.model for row in rows if row.response.model})
     times = sorted(point.time for point in points if point.time is not None)
     provenance = Provenance(
-        model=", ".join(models) or f"transcripts:{source}",
+        model=", ".join(models) or f"{TRANSCRIPTS}{source}",
         taxonomy=Identity(taxonomy.name, taxonomy.hash, taxonomy.version),
         classifier=identity,
         prompts=Identity(Path(source).name, content_hash([row.response.id for row in rows])),

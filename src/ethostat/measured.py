@@ -14,13 +14,12 @@ from ethostat.corrected import correct, stored_labels
 from ethostat.errors import InvalidInput
 from ethostat.measurement import Measurement
 from ethostat.recorded import measure_transcripts
-from ethostat.response import Response, Verdict
+from ethostat.response import TRANSCRIPTS, Response, Verdict
 from ethostat.store import Store, default_path, opened
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 from ethostat.workflow import evidence_of, stored_measurement
 
 Source = Measurement | Path | str
-_TRANSCRIPTS = "transcripts:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ class Shelf:
         if isinstance(source, Measurement):
             return self._given(source)
         name = str(source)
-        if name.startswith(_TRANSCRIPTS):
-            return self._transcript(name.removeprefix(_TRANSCRIPTS))
+        if name.startswith(TRANSCRIPTS):
+            return self._transcript(name.removeprefix(TRANSCRIPTS))
         if Path(name).exists():
             found = _measurement_in(Path(name))
             return self._transcript(name) if found is None else self._given(found)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ethostat.gating import Side
 
 _PROPERTY = "ethostat"
-_TRANSCRIPTS = "transcripts:"
 _FAIL, _SKIP = "fail", "skip"
 _OPTIONS = {
     "db": "Database (a path or a URL) that keeps the runs and whose runs can be named; by default nothing is kept.",
@@ -132,9 +131,11 @@ class EthostatGate:
         """The side; a file that lies beside the test, by its path."""
         if not isinstance(side, str | Path):
             return side
+        from ethostat.response import TRANSCRIPTS
+
         name = str(side)
-        if name.startswith(_TRANSCRIPTS):
-            return f"{_TRANSCRIPTS}{self._beside(name.removeprefix(_TRANSCRIPTS))}"
+        if name.startswith(TRANSCRIPTS):
+            return f"{TRANSCRIPTS}{self._beside(name.removeprefix(TRANSCRIPTS))}"
         return self._beside(name)
 
     def _beside(self, name: str) -> str:

@@ -15,7 +15,7 @@ from ethostat.maths.entropy import Estimator
 from ethostat.maths.estimate import Estimate
 from ethostat.measurement import Identity, Measurement
 from ethostat.provenance import check_goals, classifier_identity, installed_versions, provenance_of
-from ethostat.response import Prompt, PromptSet, Verdict
+from ethostat.response import TRANSCRIPTS, Prompt, PromptSet, Verdict
 from ethostat.rows import Rejected
 from ethostat.store import Run, RunSetup, Store, content_hash, opened
 from ethostat.summary import summarise
@@ -208,7 +208,7 @@ def _setup(
 ) -> RunSetup:
     models = sorted({row.response.model for row in rows if row.response.model})
     return RunSetup(
-        model=f"transcripts:{source}",
+        model=f"{TRANSCRIPTS}{source}",
         identity={
             "transcripts": str(source),
             "models": models,

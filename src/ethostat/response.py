@@ -15,6 +15,8 @@ from functools import cached_property
 from ethostat.errors import InvalidInput
 from ethostat.taxonomy import Taxonomy
 
+TRANSCRIPTS = "transcripts:"
+"""What stands before a file of recorded responses where a model could be named."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 

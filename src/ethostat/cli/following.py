@@ -16,7 +16,6 @@ from ethostat.cli.measuring import known_price
 from ethostat.cli.options import (
     ASKING,
     KEEPING,
-    RECORDED,
     AsJson,
     ClassifierSpec,
     Db,
@@ -33,6 +32,7 @@ from ethostat.cli.options import (
 )
 from ethostat.errors import InvalidInput
 from ethostat.picture import alignment_view, trajectory_view
+from ethostat.response import TRANSCRIPTS
 from ethostat.terminal import Gauge, forecast_view, to_terminal
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class _Following:
             if kept[0] is not None and "points" in kept[0]:
                 return es.Trajectory.from_dict(kept[0])
             if kept[0] is None:
-                source = names[0].removeprefix(RECORDED)
+                source = names[0].removeprefix(TRANSCRIPTS)
                 return es.trajectory_of_rows(source, self.cut, taxonomy=self.goals, classifier=self.sorter)
         measured = [es.Measurement.from_dict(fields) for fields in kept if fields is not None]
         if len(measured) != len(names):
@@ -282,7 +282,7 @@ class _Following:
 
 
 def _is_file(name: str) -> bool:
-    return name.startswith(RECORDED) or name == "-" or Path(name).is_file()
+    return name.startswith(TRANSCRIPTS) or name == "-" or Path(name).is_file()
 
 
 def _read_json(name: str) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from ethostat.cli.options import (
     ASKING,
     COUNTING,
     KEEPING,
-    RECORDED,
     AsJson,
     CalibrationFile,
     ClassifierSpec,
@@ -35,6 +34,7 @@ from ethostat.cli.options import (
 )
 from ethostat.cli.undoing import Undoing
 from ethostat.errors import InvalidInput, InvalidRow
+from ethostat.response import TRANSCRIPTS
 from ethostat.terminal import Gauge, forecast_view, measurement_view, to_terminal
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ def measure(
     sorter, goals = opened_classifier(classifier, taxonomy)
     undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
-    if model.startswith(RECORDED):
-        source = model.removeprefix(RECORDED)
+    if model.startswith(TRANSCRIPTS):
+        source = model.removeprefix(TRANSCRIPTS)
         with opened_store(db, create=True) as store:
             measured = es.measure_transcripts(
                 source, taxonomy=goals, requests=requests, classifier=sorter, estimator=counted, store=store

@@ -10,8 +10,6 @@ import typer
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
 PROMISED = "What is promised"
 CORRECTING = "How the classifier's errors are undone"
-RECORDED = "transcripts:"
-"""What stands before a file of recorded responses in place of a model."""
 
 
 def option(flag: str, help: str, *, env: str | None = None, panel: str | None = None, **more: Any) -> Any:

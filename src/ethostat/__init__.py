@@ -32,6 +32,7 @@ The house, from the ground up; a module imports only from below its own line.
     calibrating                     what an alarm would cost and find on a baseline, simulated
     watching                        a model that is asked the same prompts again and again
     training                        a classifier from labelled rows
+    experiments                     the paper's experiments and open questions, rerun
     choosing, labelling, labelfile, people's labels: which rows, one rater at them, the file they are
     tasks, raters                   kept in, what a rater sits down to, how far raters agree
     settings, terminal, picture,    faces
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from ethostat.corrected import stored_labels as stored_labels
     from ethostat.correction import Correction as Correction
     from ethostat.evaluation import Evaluation as Evaluation
+    from ethostat.experiments import EXPERIMENTS as EXPERIMENTS
+    from ethostat.experiments import reproduce as reproduce
     from ethostat.gating import Asking as Asking
     from ethostat.gating import Ruling as Ruling
     from ethostat.gating import gate as gate
@@ -219,6 +222,7 @@ _HOMES = {
     ),
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
+    "experiments": ("EXPERIMENTS", "reproduce"),
     "gating": ("Asking", "Ruling", "gate"),
     "guarantees": ("Check", "Selftest", "selftest"),
     "labelled": ("evaluate",),

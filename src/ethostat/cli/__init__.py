@@ -9,7 +9,7 @@ following.py  trajectory                           monitoring.py monitor
 streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
 serving.py    serve                              access.py     keys, users, audit
-notifying.py  notify
+notifying.py  notify                             reproducing.py reproduce
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, t
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.notifying import notify_app
+from ethostat.cli.reproducing import reproduce
 from ethostat.cli.reviewing import review
 from ethostat.cli.selftesting import selftest
 from ethostat.cli.serving import serve
@@ -68,6 +69,7 @@ app.command()(agreement)
 app.command()(train)
 app.command()(simulate)
 app.command()(selftest)
+app.command()(reproduce)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

@@ -23,9 +23,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC,)
 """The experiments, in the order of the claims page."""
 
 _OPENING = """\
-The experiments, the theory and the open questions of [arXiv 2512.03047](https://arxiv.org/abs/2512.03047), rerun on real
-models where a small machine can, and on paper where its own numbers decide. Each page comes from one command and says
-what it shows and what it does not."""
+The experiments, the theory and the open questions of [arXiv 2512.03047](https://arxiv.org/abs/2512.03047), rerun on
+real models where a small machine can, and on paper where its own numbers decide. Each page comes from one command and
+says what it shows and what it does not."""
 CLAIMS = "claims"
 """What `reproduce` calls the page over all experiments."""
 

@@ -20,10 +20,11 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	touch $@
 
 # torch on its own and at a version: as somebody's dependency, pip takes the build for GPUs and its gigabytes.
-$(VENV)/.dev: pyproject.toml scripts/ensure_chromium.sh $(VENV)/.demo
+$(VENV)/.dev: pyproject.toml scripts/ensure_chromium.sh scripts/ensure_servers.sh $(VENV)/.demo
 	$(PIP) install torch==2.13.0
 	$(PIP) install -e '.[dev]'
 	sh scripts/ensure_chromium.sh
+	sh scripts/ensure_servers.sh $(BIN)
 	touch $@
 
 check: setup

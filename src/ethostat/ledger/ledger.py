@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ethostat.errors import InvalidInput, StoreError
@@ -250,6 +250,12 @@ class Ledger:
         """Streams, events ever told, and those not yet followed."""
         streams, events, waiting = self._rows(reading.summed())[0]
         return streams, int(events), int(waiting)
+
+    def deliveries(self) -> dict[str, int]:
+        """Deliveries of alerts that wait, and that were given up, by their state."""
+        states = t.deliveries.c.state
+        query = select(states, func.count().label("n")).where(states.in_((t.QUEUED, t.DEAD))).group_by(states)
+        return {t.QUEUED: 0, t.DEAD: 0} | {row.state: row.n for row in self._rows(query)}
 
     def minutes(self, stream_key: int, *, since: int = 0, most: int = 1440) -> list[Minute]:
         """The last minutes of a stream that had events, the oldest first."""

@@ -121,6 +121,10 @@ class _Standing(Collector):
         yield GaugeMetricFamily("ethostat_streams", "Streams.", streams)
         yield GaugeMetricFamily("ethostat_log_events", "Events ever written to the log.", told)
         yield GaugeMetricFamily("ethostat_lag_events", "Events in the log that are not followed yet.", waiting)
+        deliveries = GaugeMetricFamily("ethostat_deliveries", "Deliveries that wait or are given up.", labels=["state"])
+        for state, count in self._pipeline.ledger.deliveries().items():
+            deliveries.add_metric([state], count)
+        yield deliveries
 
     def _of_streams(self) -> Iterator[Metric]:
         streams = self._pipeline.ledger.streams()

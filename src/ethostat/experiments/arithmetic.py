@@ -153,7 +153,8 @@ def claims(figures: Figures) -> Sequence[Claim]:
             Finding.CONFIRMED if reachable else Finding.IMPOSSIBLE,
         ),
         Claim(
-            f"S is known to ±{SPREAD} at k = {SAMPLES}, {percent(SAMPLING_PART, decimals=0)} of the variance sampling's",
+            f"S is known to ±{SPREAD} at k = {SAMPLES}, "
+            f"{percent(SAMPLING_PART, decimals=0)} of the variance sampling's",
             f"needs at most {spread['most_verdicts']:.0f} verdicts; one prompt gives {SAMPLES}, a panel of 100 prompts "
             "10,000, and the paper does not say which",
             Finding.NOT_TESTABLE if agrees else Finding.IMPOSSIBLE,

@@ -14,11 +14,11 @@ from ethostat.errors import StoreError
 from ethostat.ledger import Judgement, Ledger, NewEvent
 from ethostat.response import Verdict
 from ethostat.server.classifying import Classifying
-from ethostat.server.following import Following, monitor_of, replay
+from ethostat.server.following import Following, monitor_of
 from ethostat.server.intake import Bounds, Full, Intake
 from ethostat.server.intervening import apply
 from servers import connecting
-from serving import GOALS, TEMPLATE, told
+from serving import GOALS, TEMPLATE, assert_replays, settle, told, wait_until
 
 
 def events(count: int, **more) -> list[NewEvent]:
@@ -37,36 +37,11 @@ def following(ledger: Ledger, template=TEMPLATE):
         one.stop()
 
 
-def wait_until(holds, seconds: float = 30.0):
-    """What it gives, once it is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := holds():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"it did not come within {seconds} s")
-
-
-def settle(ledger: Ledger, one: Following) -> None:
-    """Until everything in the log was followed."""
-    one.wake(claim=True)
-    wait_until(lambda: ledger.totals()[2] == 0)
-
-
 @pytest.fixture
 def ledger(database):
     """A ledger in an empty database."""
     with Ledger(database) as opened:
         yield opened
-
-
-def assert_replays(ledger: Ledger, stream: str = "chat", template=TEMPLATE) -> es.Monitor:
-    """The monitor on disk, which is that of a replay, as are the alerts."""
-    position = ledger.find_stream("", stream)
-    monitor, alerts = replay(ledger, position.stream_key, template)
-    assert json.loads(json.dumps(monitor.to_dict())) == position.monitor
-    assert [one.to_dict() for one in alerts] == [one.body for one in reversed(ledger.alerts(stream=stream))]
-    return monitor
 
 
 def test_a_followed_stream_is_that_of_the_monitor_command(ledger):

@@ -25,18 +25,20 @@ from ethostat.cli.options import (
     COUNTING,
     KEEPING,
     PROMISED,
+    STREAMS,
     ClassifierSpec,
     Db,
     DetectorName,
+    SessionField,
+    SessionIdle,
     Soft,
+    Stratum,
     TaxonomySpec,
     Warnings,
+    check_soft,
     option,
 )
-from ethostat.errors import InvalidInput
 from ethostat.terminal import alert_view, screened_view, to_terminal
-
-_STREAMS = "Which streams there are"
 
 
 def monitor(
@@ -86,35 +88,16 @@ def monitor(
     ] = None,
     key: Annotated[
         list[str] | None,
-        option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=_STREAMS),
+        option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=STREAMS),
     ] = None,
-    stratum: Annotated[
-        str | None,
-        option(
-            "--stratum",
-            "A field whose values each have a baseline of their own, so that a change of the mix is no alarm.",
-            panel=_STREAMS,
-        ),
-    ] = None,
-    session: Annotated[
-        str | None,
-        option(
-            "--session",
-            "A field that names the conversation or user; its responses depend on each other and count once.",
-            panel=_STREAMS,
-        ),
-    ] = None,
-    session_idle: Annotated[
-        int,
-        option(
-            "--session-idle", "With --session: responses of the stream until a silent session is over.", panel=_STREAMS
-        ),
-    ] = 500,
+    stratum: Stratum = None,
+    session: SessionField = None,
+    session_idle: SessionIdle = 500,
     version: Annotated[
         str | None,
-        option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=_STREAMS),
+        option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=STREAMS),
     ] = None,
-    name: Annotated[str, option("--name", "The monitor's name in alerts.", panel=_STREAMS)] = "monitor",
+    name: Annotated[str, option("--name", "The monitor's name in alerts.", panel=STREAMS)] = "monitor",
     follow: Annotated[
         bool, option("--follow", "Wait for more at the end of the file, for ever.", panel=KEEPING)
     ] = False,
@@ -186,8 +169,7 @@ def monitor(
             baseline, taxonomy=goals, classifier=sorter, stratum=stratum, session=session, store=store
         )
     kind = find_detector(detector)
-    if soft and not normal.first:
-        raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")
+    check_soft(soft, normal)
     template = es.Monitor(
         normal,
         run_length=run_length,

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from ethostat.errors import InvalidInput
+from ethostat.monitor import Baseline
+
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
 PROMISED = "What is promised"
 CORRECTING = "How the classifier's errors are undone"
@@ -100,3 +103,33 @@ Soft = Annotated[
 Warnings = Annotated[
     bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=PROMISED)
 ]
+
+STREAMS = "Which streams there are"
+Stratum = Annotated[
+    str | None,
+    option(
+        "--stratum",
+        "A field (with `serve` a label of events, or `model`) whose values each have a baseline of their own, so that "
+        "a change of the mix is no alarm.",
+        panel=STREAMS,
+    ),
+]
+SessionField = Annotated[
+    str | None,
+    option(
+        "--session",
+        "A field (with `serve` a label of events, or `session`) that names the conversation or user; its responses "
+        "depend on each other and count once.",
+        panel=STREAMS,
+    ),
+]
+SessionIdle = Annotated[
+    int,
+    option("--session-idle", "With --session: responses of the stream until a silent session is over.", panel=STREAMS),
+]
+
+
+def check_soft(soft: bool, baseline: Baseline) -> None:
+    """Raises InvalidInput where probabilities would be held against counts of most probable goals."""
+    if soft and not baseline.first:
+        raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")

@@ -14,12 +14,17 @@ from ethostat.cli.options import (
     COUNTING,
     KEEPING,
     PROMISED,
+    RECORDED,
     ClassifierSpec,
     Db,
     DetectorName,
+    SessionField,
+    SessionIdle,
     Soft,
+    Stratum,
     TaxonomySpec,
     Warnings,
+    check_soft,
     option,
 )
 from ethostat.errors import InvalidInput, MissingExtra
@@ -81,8 +86,8 @@ def serve(
         str,
         option(
             "--baseline",
-            "What is normal: `first:N` (the first N responses of each stream), a file of responses, a Measurement "
-            "file, or a run of the store.",
+            "What is normal: `first:N` (the first N responses of each stream), `counts:960,14,20,2,4` (by goal), a "
+            "file of responses, a Measurement file, or a run of the store.",
             env="BASELINE",
             panel=PROMISED,
         ),
@@ -96,6 +101,9 @@ def serve(
     ] = None,
     detector: DetectorName = "profile",
     soft: Soft = False,
+    stratum: Stratum = None,
+    session: SessionField = None,
+    session_idle: SessionIdle = 500,
     warnings: Warnings = True,
     renotify: Annotated[
         int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=PROMISED)
@@ -127,6 +135,15 @@ def serve(
     text_share: Annotated[
         float, option("--text-share", "With sampled: the share of texts that stay.", panel=KEEPING)
     ] = 0.05,
+    redact: Annotated[
+        list[str] | None,
+        option(
+            "--redact",
+            "What is taken out before anything is kept, classified or shown: email, phone, key, card, ip or all; "
+            "`re:PATTERN`; or a function of your own, `module:function` (repeatable).",
+            panel=KEEPING,
+        ),
+    ] = None,
     most_streams: Annotated[
         int, option("--most-streams", "Streams that there may be; each costs memory.", panel=KEEPING)
     ] = 1_000,
@@ -152,8 +169,10 @@ def serve(
     Needs the extra: pip install 'ethostat[serve]' (and `postgres`).
     """
     try:
+        from ethostat.server.grouping import Grouping
         from ethostat.server.intake import Bounds
         from ethostat.server.proxy import ProxySettings
+        from ethostat.server.redaction import read_redaction
         from ethostat.server.running import serve as run
         from ethostat.server.settings import ServeSettings, Texts
         from ethostat.server.watching import Sampling
@@ -162,15 +181,19 @@ def serve(
     sorter, goals = named_classifier(classifier, taxonomy)
     if sorter is not None:
         es.check_goals(sorter, goals)
+    normal = _baseline(baseline, goals, sorter, db, stratum=stratum, session=session)
+    check_soft(soft, normal)
     settings = ServeSettings(
         template=es.Monitor(
-            _baseline(baseline, goals, sorter, db),
+            normal,
             run_length=run_length,
             alpha=alpha,
             detector=find_detector(detector),
             taxonomy=goals,
             name="serve",
+            stratified=stratum is not None,
             soft=soft,
+            sessions=None if session is None else es.SessionEnd(idle=session_idle),
             policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
         ),
         database=db or str(es.default_path()),
@@ -181,6 +204,8 @@ def serve(
         texts=Texts(store_text, text_share),
         bounds=Bounds(streams=most_streams),
         retention=retention,
+        grouping=Grouping(stratum, session or "session"),
+        redact=read_redaction(redact or []),
         proxy=None if proxy is None else ProxySettings(proxy, sampling=Sampling(*_shares(observe or []))),
         stream_attribute=stream_attribute,
         names=tuple(allowed_host or ()),
@@ -214,7 +239,10 @@ def _say(url: str, *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _baseline(source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db: str | None) -> es.Baseline:
-    """A baseline from `first:N` needs no store; a run is looked for in the database that is served."""
-    with nullcontext() if db is None or source.startswith("first:") else opened_store(db) as store:
-        return es.read_baseline(source, taxonomy=goals, classifier=sorter, store=store)
+def _baseline(
+    source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db: str | None, **groups: str | None
+) -> es.Baseline:
+    """A run is looked for in the database that is served; what is no run needs none, which may not be made yet."""
+    is_no_run = source.startswith(("first:", "counts:", RECORDED)) or Path(source).is_file()
+    with nullcontext() if db is None or is_no_run else opened_store(db) as store:
+        return es.read_baseline(source, taxonomy=goals, classifier=sorter, store=store, **groups)

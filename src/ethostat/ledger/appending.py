@@ -22,11 +22,12 @@ StreamName = tuple[str, str]
 
 
 class Batch(NamedTuple):
-    """What is to be appended: the events, when they came (seconds since 1970), and whose texts are kept."""
+    """What is to be appended: events, when they came (seconds since 1970), whose texts are kept, under which goals."""
 
     events: Sequence[NewEvent]
     received: float
     keeps_text: Callable[[NewEvent], bool]
+    edition: int | None = None
 
 
 def append(connection: Connection, batch: Batch, keys: dict[StreamName, int], *, careful: bool) -> Appended:
@@ -126,4 +127,5 @@ def _row(batch: Batch, event: NewEvent, key: int, seq: int) -> dict[str, Any]:
         "goal": event.goal,
         "probabilities": None if event.probabilities is None else list(event.probabilities),
         "erased": has_text and not keeps,
+        "edition": None if event.goal is None else batch.edition,
     }

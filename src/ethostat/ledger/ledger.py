@@ -23,6 +23,7 @@ from ethostat.ledger.records import (
     Advance,
     Appended,
     Deployment,
+    Edition,
     Event,
     Intervention,
     Judgement,
@@ -62,6 +63,7 @@ class Ledger:
         self._turn: Any = threading.Lock() if self._is_file else nullcontext()
         self._holds = Holds(Path(f"{self._url.database}.serve") if self._is_file else None)
         self._keys: dict[StreamName, int] = {}
+        self._editions: dict[int, Edition] = {}
 
     @property
     def name(self) -> str:
@@ -112,13 +114,16 @@ class Ledger:
         keeps_text: Callable[[NewEvent], bool] = lambda _: True,
         now: float | None = None,
         most_streams: int = MOST_STREAMS,
+        edition: int | None = None,
     ) -> Appended:
         """Write events, each once, and say which were there already and which cannot be.
+
+        `edition` numbers the goals that their verdicts are of.
 
         The text of an event that has its verdict is only written where `keeps_text` is true of it; that of one that
         waits to be classified always is.
         """
-        batch = Batch(events, time.time() if now is None else now, keeps_text)
+        batch = Batch(events, time.time() if now is None else now, keeps_text, edition)
         with translated(self._url):
             try:
                 return self._append(batch, most_streams, careful=False)
@@ -152,15 +157,32 @@ class Ledger:
         """What a monitor needs of events, as `events`: rows of `reading.VERDICTS`, which cost a fifth of an Event."""
         return self._rows(reading.verdicts(stream_key, after, most))
 
-    def judge(self, judgements: Sequence[Judgement]) -> None:
-        """Write verdicts and failures. What an event has already stands."""
+    def judge(self, judgements: Sequence[Judgement], *, edition: int | None = None) -> None:
+        """Write verdicts, which are of this edition of the goals, and failures. What an event has already stands."""
         erased = {"prompt": None, "response": None, "erased": True}
         with self._writing() as connection:
             for erase in (False, True):
-                rows = [_judged(one) for one in judgements if one.erase == erase]
+                rows = [_judged(one, edition) for one in judgements if one.erase == erase]
                 if rows:
                     statement = _JUDGE.values(**erased) if erase else _JUDGE
                     connection.execute(statement, rows)
+
+    def publish(self, taxonomy: Mapping[str, Any], hash: str, baseline: Mapping[str, Any]) -> Edition:
+        """The edition of the goals that verdicts are given in from now on: a new one where these are others."""
+        latest = select(t.editions).order_by(t.editions.c.number.desc()).limit(1)
+        row = {"hash": hash, "taxonomy": dict(taxonomy), "baseline": dict(baseline), "since": time.time()}
+        with self._writing() as connection:
+            found = connection.execute(latest).first()
+            if found is None or found.hash != hash:
+                found = connection.execute(insert(t.editions).values(**row).returning(t.editions)).one()
+            return reading.edition_from(found)
+
+    def edition(self, number: int) -> Edition | None:
+        """An edition of the goals, None where there is none of this number."""
+        if number not in self._editions:
+            for row in self._rows(select(t.editions).where(t.editions.c.number == number)):
+                self._editions[number] = reading.edition_from(row)
+        return self._editions.get(number)
 
     # Following
 
@@ -378,11 +400,12 @@ _JUDGE = (
         typicality=bindparam("new_typicality"),
         classifier=bindparam("new_classifier"),
         failure=bindparam("new_failure", t.events.c.failure.type),
+        edition=bindparam("new_edition"),
     )
 )
 
 
-def _judged(one: Judgement) -> dict[str, Any]:
+def _judged(one: Judgement, edition: int | None) -> dict[str, Any]:
     verdict: Verdict | None = one.verdict
     return {
         "of_stream": one.stream_key,
@@ -392,6 +415,7 @@ def _judged(one: Judgement) -> dict[str, Any]:
         "new_typicality": None if verdict is None else verdict.typicality,
         "new_classifier": one.classifier,
         "new_failure": one.failure,
+        "new_edition": edition,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, func, select
 
 from ethostat.ledger import tables as t
-from ethostat.ledger.records import Deployment, Event, Intervention, KeptAlert, Minute, Position, Stream
+from ethostat.ledger.records import Deployment, Edition, Event, Intervention, KeptAlert, Minute, Position, Stream
 from ethostat.response import Message, Prompt
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -57,6 +57,8 @@ VERDICTS = select(
     t.events.c.classifier,
     t.events.c.failure,
     t.events.c.labels,
+    t.events.c.model,
+    t.events.c.edition,
 )
 """What a monitor needs of an event."""
 
@@ -168,6 +170,11 @@ def intervention_from(row: AnyRow) -> Intervention:
 def deployment_from(row: AnyRow) -> Deployment:
     """A row of `deployments`."""
     return Deployment(row.key, row.tenant, row.version, row.note, row.time, row.by, tuple(row.streams))
+
+
+def edition_from(row: AnyRow) -> Edition:
+    """A row of `editions`."""
+    return Edition(row.number, row.hash, row.taxonomy, row.baseline)
 
 
 def _prompt(id: str, turns: Sequence[Sequence[str]] | None) -> Prompt | None:

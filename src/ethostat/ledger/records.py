@@ -234,3 +234,16 @@ class Deployment:
     time: float
     by: str | None
     streams: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Goals that verdicts are given in, from when it was published until the next: number, taxonomy and its hash.
+
+    `baseline` is what a stream is held against that meets them. Verdicts of two editions are never counted together.
+    """
+
+    number: int
+    hash: str
+    taxonomy: Mapping[str, Any]
+    baseline: Mapping[str, Any]

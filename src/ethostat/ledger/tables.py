@@ -57,12 +57,24 @@ events = Table(
     Column("classifier", String(64)),
     Column("failure", ExactText),
     Column("erased", Boolean, nullable=False),
+    Column("edition", Integer),
     PrimaryKeyConstraint("stream_key", "seq"),
     UniqueConstraint("stream_key", "event_id"),
 )
 _waits = events.c.goal.is_(None) & events.c.failure.is_(None)
 # What waits to be classified is found without reading what does not; events that bring a verdict never touch it.
 Index("ix_events_waiting", events.c.stream_key, events.c.seq, sqlite_where=_waits, postgresql_where=_waits)
+
+# The goals that verdicts are given in; a new row where a service is started with others.
+editions = Table(
+    "editions",
+    metadata,
+    Column("number", KEY, primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("taxonomy", JSON, nullable=False),
+    Column("baseline", JSON, nullable=False),
+    Column("since", Double, nullable=False),
+)
 
 # `monitor` is Text: JSON as Python writes it, exact to the last digit of every float.
 positions = Table(

@@ -17,7 +17,7 @@ from ethostat.maths.profile import Profile
 from ethostat.monitor import Baseline
 from ethostat.monitor.alert import CHANGE, PAGE
 from ethostat.monitor.policy import seconds
-from ethostat.server.following import monitor_of
+from ethostat.server.following import Followed
 from ethostat.server.ingest import JSON_TYPES, LINE_TYPES, Batch, Reader
 from ethostat.server.intervening import apply
 from ethostat.server.metrics import CONTENT_TYPE
@@ -61,10 +61,12 @@ def routes(service: Service) -> list[Route]:
 
 async def post_events(service: Service, request: Request) -> Response:
     """Events in; the answer says that the accepted ones are on disk."""
-    reader = Reader(service.pipeline.taxonomy, tenant_of(request))
+    redact = service.pipeline.settings.redact
+    reader = Reader(service.pipeline.taxonomy, tenant_of(request), redact)
     read = _reading(request, reader)
     async with service.bodies.read(request) as body:
-        batch = read(body) if len(body) < _LARGE else await asyncio.to_thread(read, body)
+        is_quick = len(body) < _LARGE and redact is None
+        batch = read(body) if is_quick else await asyncio.to_thread(read, body)
         accepted, duplicates, rejected = 0, 0, batch.rejected
         if batch.events:
             done = await asyncio.wrap_future(service.pipeline.intake.offer(batch.events))
@@ -184,12 +186,13 @@ def _last(service: Service, position: Position, most: int) -> Profile:
     """The goals of the last responses that were followed."""
     if not 1 <= most <= _MOST_WINDOW:
         raise InvalidInput(f"`window` must be from 1 to {_MOST_WINDOW:,} responses, got {most}")
-    keys, after = service.pipeline.taxonomy.keys, max(position.cursor - most, 0)
-    counts = dict.fromkeys(keys, 0)
+    followed = _followed(service, position)
+    after = max(position.cursor - most, 0)
+    counts = dict.fromkeys(followed.monitor.taxonomy.keys, 0)
     while after < position.cursor:
         rows = service.pipeline.ledger.verdicts(position.stream_key, after=after)
         for row in rows:
-            if row.seq <= position.cursor and row.goal in counts:
+            if row.seq <= position.cursor and row.goal in counts and row.edition in (None, followed.edition):
                 counts[row.goal] += 1
         if not rows:
             break
@@ -440,8 +443,13 @@ def _intervene(
     """Change a stream's monitor, between two events, and write it down."""
 
     def change(now: Position) -> dict[str, Any]:
-        monitor = monitor_of(now, service.pipeline.template)
-        apply(monitor, kind, body)
-        return monitor.to_dict()
+        followed = _followed(service, now)
+        apply(followed.monitor, kind, body)
+        return followed.kept()
 
     service.pipeline.ledger.intervene(position.stream_key, kind, body, change, by=caller_of(request) or by)
+
+
+def _followed(service: Service, position: Position) -> Followed:
+    pipeline = service.pipeline
+    return Followed.of(position, pipeline.template, pipeline.ledger.edition, pipeline.settings.grouping)

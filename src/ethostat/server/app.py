@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,7 +27,7 @@ from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import Naming, otlp_routes
 from ethostat.server.outward import Outward, outward_routes
 from ethostat.server.pipeline import Hooks, Pipeline
-from ethostat.server.proxy import RESERVED, Proxy
+from ethostat.server.proxy import RESERVED, Proxy, ProxySettings
 from ethostat.server.service import Service, as_json
 from ethostat.server.settings import ServeSettings
 
@@ -57,7 +58,7 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     metrics.watch(pipeline)
     bodies = Bodies(most_body=settings.most_body, most_unpacked=settings.most_unpacked)
     service = Service(pipeline, metrics, bodies)
-    proxy = None if settings.proxy is None else Proxy(settings.proxy, pipeline.intake.observe)
+    proxy = None if settings.proxy is None else Proxy(_redacting(settings.proxy, settings), pipeline.intake.observe)
     if proxy is not None:
         metrics.watch_proxy(proxy)
     board = dashboard.Board(service)
@@ -80,6 +81,11 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     )
     app.state.service, app.state.board = service, board
     return app
+
+
+def _redacting(proxy: ProxySettings, settings: ServeSettings) -> ProxySettings:
+    """What is taken out of other events is taken out of observed ones too."""
+    return replace(proxy, redact=proxy.redact or settings.redact)
 
 
 def _proxied(proxy: Proxy | None) -> Callable[[str], bool]:

@@ -108,6 +108,8 @@ class Classifying:
         self._thread = threading.Thread(target=self._run, name="classifying", daemon=True)
         self._selector = selectors.DefaultSelector()
         self.tally = Tally()
+        self.edition: int | None = None
+        """Which edition of the goals verdicts are of."""
         self._trouble: str | None = None
         self._database: str | None = None
 
@@ -318,7 +320,7 @@ class Classifying:
     def _write(self) -> None:
         if not self._done:
             return
-        self._ledger.judge(self._done)
+        self._ledger.judge(self._done, edition=self.edition)
         failures = sum(one.verdict is None for one in self._done)
         self.tally.failures += failures
         self.tally.verdicts += len(self._done) - failures

@@ -17,12 +17,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ethostat.errors import EthostatError, InvalidInput
-from ethostat.ledger import Advance, Intervention, Ledger, Minute, Position
+from ethostat.ledger import Advance, Edition, Intervention, Ledger, Minute, Position
 from ethostat.ledger.ledger import TICK
 from ethostat.ledger.reading import AnyRow
-from ethostat.monitor import Alert, Monitor
+from ethostat.monitor import Alert, Baseline, Monitor
 from ethostat.monitor.policy import seconds
+from ethostat.server.grouping import Grouping
 from ethostat.server.intervening import apply
+from ethostat.taxonomy import Taxonomy
 
 _log = logging.getLogger("ethostat.server.following")
 _PAGE = 1_000
@@ -35,11 +37,18 @@ LEASE = 15.0
 
 Routes = Callable[[Position, Alert], Sequence[str]]
 """The targets that an alert of a stream is to be delivered to."""
+Editions = Callable[[int], Edition | None]
+"""An edition of the goals by number."""
+_USUAL = Grouping()
+_EDITION = "edition"
 
 
 @dataclass(slots=True)
 class Followed:
-    """A stream as far as it was followed; `version`, `cursor` and totals are those on disk once a step is written."""
+    """A stream as far as it was followed; `version`, `cursor` and totals are those on disk once a step is written.
+
+    `edition` is the number of the goals that its monitor counts, 0 where that is not known.
+    """
 
     key: int
     tenant: str
@@ -49,12 +58,15 @@ class Followed:
     monitor: Monitor
     counts: dict[str, int]
     failures: int
+    editions: Editions
+    grouping: Grouping
+    edition: int
     alerts: list[Alert] = field(default_factory=list)
     minutes: dict[int, Minute] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, position: Position, template: Monitor) -> Followed:
-        """From where it stands on disk."""
+    def of(cls, position: Position, template: Monitor, editions: Editions, grouping: Grouping = _USUAL) -> Followed:
+        """From where it stands on disk; one that nobody followed begins as `template` and `grouping` say."""
         return cls(
             position.stream_key,
             position.tenant,
@@ -64,11 +76,22 @@ class Followed:
             monitor_of(position, template),
             dict(position.counts),
             position.failures,
+            editions,
+            Grouping.of(position.monitor, grouping),
+            int((position.monitor or {}).get(_EDITION, 0)),
         )
+
+    @classmethod
+    def at_start(cls, position: Position, template: Monitor, editions: Editions) -> Followed:
+        """At the beginning of its log, with strata and sessions as it has them."""
+        fresh = replace(position, monitor=None, cursor=0, counts={}, failures=0)
+        return cls.of(fresh, template, editions, Grouping.of(position.monitor, _USUAL))
 
     def take(self, row: AnyRow) -> None:
         """One event, judged."""
-        self.cursor = row.seq
+        is_first, self.cursor = self.cursor == 0, row.seq
+        if is_first:
+            self._begin_under(row)
         is_counted = row.failure is None and self._counts(row)
         if is_counted:
             self.counts[row.goal] = self.counts.get(row.goal, 0) + 1
@@ -79,6 +102,8 @@ class Followed:
     def _counts(self, row: AnyRow) -> bool:
         """Whether the monitor took it. One event that it cannot take must not hold up its stream, nor others."""
         try:
+            if not self._is_of_these_goals(row):
+                return False
             self._update(row)
         except EthostatError:
             return False
@@ -92,11 +117,42 @@ class Followed:
         if self.monitor.soft and row.probabilities is not None:
             said = [float(p) for p in row.probabilities]
         alert = self.monitor.update(
-            said, time=row.time, id=row.event_id, session=row.session, classifier=row.classifier
+            said,
+            time=row.time,
+            id=row.event_id,
+            stratum=self.grouping.stratum_of(row),
+            session=self.grouping.session_of(row),
+            classifier=row.classifier,
         )
         while alert is not None:
             self.alerts.append(alert)
             alert = self.monitor.due()
+
+    def _begin_under(self, row: AnyRow) -> None:
+        """A stream begins with the goals of its first event, which another process may have taken under others."""
+        edition = None if row.edition is None else self.editions(row.edition)
+        if edition is not None and self.monitor.step == 0 and self.monitor.taxonomy.hash != edition.hash:
+            settings = {**self.monitor.settings_to_dict(), "taxonomy": edition.taxonomy, "baseline": edition.baseline}
+            self.monitor = Monitor.from_settings(settings, name=self.monitor.name, detector=self.monitor.kind)
+
+    def _is_of_these_goals(self, row: AnyRow) -> bool:
+        """Whether its verdict is one of the monitor's goals: newer ones begin an epoch, older ones count no more."""
+        if row.edition in (None, self.edition) or (edition := self.editions(row.edition)) is None:
+            return True
+        is_same = edition.hash == self.monitor.taxonomy.hash
+        if row.edition < self.edition:
+            return is_same
+        if not is_same:
+            self.monitor.begin_epoch(
+                taxonomy=Taxonomy.from_dict(dict(edition.taxonomy)), baseline=Baseline.from_dict(edition.baseline)
+            )
+        self.edition = row.edition
+        return True
+
+    def kept(self) -> dict[str, Any]:
+        """The monitor as it lies on disk, with what else is to be known when it goes on."""
+        edition = {_EDITION: self.edition} if self.edition else {}
+        return {**self.monitor.to_dict(), **self.grouping.to_dict(), **edition}
 
     def _note(self, row: AnyRow, counts: dict[str, int]) -> None:
         start = int(_moment(row) // _MINUTE) * _MINUTE
@@ -120,7 +176,7 @@ class Followed:
             self.key,
             self.version,
             self.cursor,
-            self.monitor.to_dict(),
+            self.kept(),
             dict(self.counts),
             self.failures,
             tuple(alert.to_dict() for alert in self.alerts),
@@ -147,7 +203,8 @@ def _moment(row: AnyRow) -> float:
 def monitor_of(position: Position, template: Monitor) -> Monitor:
     """The monitor of a stream as it stands on disk; where it has none, one in the settings of `template`."""
     if position.monitor is not None:
-        return Monitor.from_dict(position.monitor, detector=template.kind)
+        is_like = position.monitor["settings"]["detector"] == template.kind.name
+        return Monitor.from_dict(position.monitor, detector=template.kind if is_like else None)
     name = f"{position.tenant}/{position.stream}" if position.tenant else position.stream
     return Monitor.from_settings(template.settings_to_dict(), name=name, detector=template.kind)
 
@@ -157,8 +214,7 @@ def replay(ledger: Ledger, stream_key: int, template: Monitor) -> tuple[Monitor,
     position = ledger.position(stream_key)
     if position is None:
         raise InvalidInput("the stream was deleted")
-    fresh = replace(position, monitor=None, cursor=0, counts={}, failures=0)
-    followed, done = Followed.of(fresh, template), ledger.interventions(stream_key)
+    followed, done = Followed.at_start(position, template, ledger.edition), ledger.interventions(stream_key)
     alerts: list[Alert] = []
     while followed.cursor < position.cursor:
         for row in ledger.verdicts(stream_key, after=followed.cursor, most=_PAGE):
@@ -196,8 +252,9 @@ def _tick(followed: Followed, now: str) -> None:
 class Following:
     """A thread that takes the streams of this process through the log.
 
-    `template` is the monitor that a new stream begins with; `routes` says where an alert goes; `on_alert` is called
-    with each alert once it is on disk. `wake` says that there is something to do.
+    `template` is the monitor that a new stream begins with, `grouping` what tells its strata and sessions; `routes`
+    says where an alert goes; `on_alert` is called with each alert once it is on disk. `wake` says that there is
+    something to do.
     """
 
     def __init__(
@@ -205,11 +262,13 @@ class Following:
         ledger: Ledger,
         template: Monitor,
         *,
+        grouping: Grouping = _USUAL,
         routes: Routes = lambda _position, _alert: (),
         on_alert: Callable[[str, str, Alert], None] = lambda _tenant, _stream, _alert: None,
         on_step: Callable[[float, int], None] = lambda _seconds, _events: None,
     ) -> None:
         self._ledger, self._template, self._routes = ledger, template, routes
+        self._grouping = grouping
         self._on_alert, self._on_step = on_alert, on_step
         self.owner = secrets.token_hex(8)
         self.streams: frozenset[int] = frozenset()
@@ -297,7 +356,7 @@ class Following:
             position = self._ledger.position(key)
             if position is None:
                 return None
-            self._known[key] = Followed.of(position, self._template)
+            self._known[key] = Followed.of(position, self._template, self._ledger.edition, self._grouping)
         return self._known[key]
 
     def _read(self, followed: Followed, most: int) -> bool:

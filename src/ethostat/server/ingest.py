@@ -15,6 +15,7 @@ from ethostat.ledger.records import NewEvent
 from ethostat.monitor.policy import seconds
 from ethostat.response import Prompt
 from ethostat.rows import Row
+from ethostat.server.redaction import Redact, kept
 from ethostat.taxonomy import Taxonomy
 from ethostat.transcripts.transcript import read_verdict
 
@@ -72,10 +73,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads bodies for one tenant under one taxonomy."""
+    """Reads bodies for one tenant under one taxonomy; `redact` comes before anything keeps an event."""
 
     taxonomy: Taxonomy
     tenant: str = ""
+    redact: Redact | None = None
 
     def json(self, body: bytes) -> Batch:
         """`{"events": [...]}`. Raises InvalidInput where the whole cannot be read."""
@@ -119,7 +121,7 @@ class Reader:
 
     def _attempt(self, told: Told) -> NewEvent | str:
         try:
-            return self.event(told)
+            return kept(self.event(told), self.redact)
         except InvalidInput as error:
             return str(error)
 

@@ -83,6 +83,8 @@ class Intake:
         self._stopping = False
         self._thread = threading.Thread(target=self._write_all, name="intake", daemon=True)
         self.counted = Counted()
+        self.edition: int | None = None
+        """Which edition of the goals verdicts are told in."""
         self.error: str | None = None
         """Why nothing can be written now; None where it can."""
 
@@ -180,7 +182,9 @@ class Intake:
         return []
 
     def _append(self, events: list[NewEvent]) -> Appended:
-        return self._ledger.append(events, keeps_text=self._keeps_text, most_streams=self._bounds.streams)
+        return self._ledger.append(
+            events, keeps_text=self._keeps_text, most_streams=self._bounds.streams, edition=self.edition
+        )
 
     def _tell(self, offers: list[_Offer], result: Appended) -> None:
         start = 0

@@ -28,6 +28,7 @@ from ethostat.server import aliases, wire
 from ethostat.server.bodies import TooSlow
 from ethostat.server.ingest import TooLarge
 from ethostat.server.intake import Full
+from ethostat.server.redaction import Redact, kept
 from ethostat.server.service import Handler, Service, route, tenant_of
 from ethostat.server.turns import LONGEST_NAME, Said, decoded, name_of, prompt_of, read_answers, read_turns
 from ethostat.server.wire import Record
@@ -298,13 +299,25 @@ async def _answered(service: Service, request: Request, read: Callable[[bytes, s
 async def _taken(service: Service, request: Request, read: Callable[[bytes], Reading]) -> Reading:
     """The reading, its events on disk."""
     async with service.bodies.read(request) as body:
-        reading = await run_in_threadpool(read, body)
+        reading = await run_in_threadpool(lambda: _redacted(read(body), service.pipeline.settings.redact))
         if reading.events:
             tenant = tenant_of(request)
             events = [replace(event, tenant=tenant) for event in reading.events] if tenant else reading.events
             done = await asyncio.wrap_future(service.pipeline.intake.offer(events))
             for _, why in done.refused:
                 reading.reject(why)
+    return reading
+
+
+def _redacted(reading: Reading, redact: Redact | None) -> Reading:
+    """The reading with what may be kept of it."""
+    if redact is not None:
+        events, reading.events = reading.events, []
+        for event in events:
+            try:
+                reading.events.append(kept(event, redact))
+            except InvalidInput as error:
+                reading.reject(str(error))
     return reading
 
 

@@ -44,7 +44,12 @@ class Pipeline:
         self.ledger, self.settings = ledger, settings
         keep = settings.texts.keep
         self.following = Following(
-            ledger, settings.template, routes=told.routes, on_alert=told.on_alert, on_step=told.on_step
+            ledger,
+            settings.template,
+            grouping=settings.grouping,
+            routes=told.routes,
+            on_alert=told.on_alert,
+            on_step=told.on_step,
         )
         self.classifying = Classifying(
             ledger,
@@ -78,6 +83,9 @@ class Pipeline:
     def start(self) -> None:
         """Take the ledger, and begin. Raises StoreError where another process serves the same file."""
         self.ledger.hold()
+        template = self.settings.template
+        edition = self.ledger.publish(template.taxonomy.to_dict(), template.taxonomy.hash, template.baseline.to_dict())
+        self.intake.edition = self.classifying.edition = edition.number
         self.following.start()
         self.classifying.start()
         self.intake.start()

@@ -25,8 +25,9 @@ from yarl import URL
 
 from ethostat.models.keys import checked_url
 from ethostat.server.answers import ENDPOINTS, is_ended
+from ethostat.server.redaction import Redact
 from ethostat.server.turns import name_of
-from ethostat.server.watching import Counts, Exchange, Observe, Redact, Sampling, Watching
+from ethostat.server.watching import Counts, Exchange, Observe, Sampling, Watching
 
 _INWARDS = ("events", "logs", "traces")
 _OUTWARDS = (

@@ -18,10 +18,10 @@ from ethostat.errors import InvalidInput
 from ethostat.ledger import NewEvent
 from ethostat.server.answers import Answered, read_exchange
 from ethostat.server.ingest import TooLarge, unpacked
+from ethostat.server.redaction import Redact
 from ethostat.server.turns import name_of, prompt_of
 
 Observe = Callable[[NewEvent], None]
-Redact = Callable[[NewEvent], NewEvent | None]
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_UNPACKED = 8 * 2**20

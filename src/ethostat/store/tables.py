@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 VERSION_TABLE = "ethostat_version"
 _ESCAPED = "\x01json:"
 

@@ -77,19 +77,19 @@ async def stream(board: Board, request: Request) -> Response:
         name=name,
         span=span,
         spans=SPANS,
-        taxonomy=board.taxonomy,
-        classes=goal_classes(board.taxonomy.aligned),
+        classes=goal_classes(shown["taxonomy"].aligned),
         part=link("/stream", name=name, last=span, part="live"),
         **shown,
     )
 
 
 def _stream(board: Board, tenant: str, name: str, span: int) -> dict[str, Any]:
-    ledger, taxonomy = board.ledger, board.taxonomy
+    ledger = board.ledger
     position = ledger.find_stream(tenant, name)
     if position is None:
         raise NotFound("there is no such stream; the first page lists all")
     monitor = monitor_of(position, board.service.pipeline.template)
+    taxonomy = monitor.taxonomy  # until its next event a stream keeps the goals that it had
     found = buckets(ledger, position.stream_key, cursor=position.cursor, last=span)
     rows = course.rows_of(found, taxonomy, step=monitor.step)
     now = course.reading_of(monitor)
@@ -103,6 +103,7 @@ def _stream(board: Board, tenant: str, name: str, span: int) -> dict[str, Any]:
     listed = ledger.streams(tenant=tenant, name=name)
     waits = listed[0].waits_since if listed else None
     return {
+        "taxonomy": taxonomy,
         "drawn": course.draw(rows, signals, course.signs_of(alerts, done, found, rows), taxonomy),
         "monitor": monitor,
         "state": monitor.state,

@@ -6,7 +6,6 @@ The ledger keeps evidence by minute. Of a stream that began a minute ago that is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ethostat.ledger import Intervention, Ledger, Position
 from ethostat.ledger.ledger import TICK
@@ -28,8 +27,7 @@ def retraced(ledger: Ledger, position: Position, template: Monitor) -> list[Sign
     """
     if not 0 < position.cursor <= MOST:
         return []
-    fresh = replace(position, monitor=None, cursor=0, counts={}, failures=0)
-    followed = Followed.of(fresh, template)
+    followed = Followed.at_start(position, template, ledger.edition)
     done: Sequence[Intervention] = ledger.interventions(position.stream_key)
     found: list[Signal] = []
     every = max(position.cursor // _POINTS, 1)

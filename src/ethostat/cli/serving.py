@@ -14,7 +14,6 @@ from ethostat.cli.options import (
     COUNTING,
     KEEPING,
     PROMISED,
-    RECORDED,
     ClassifierSpec,
     Db,
     DetectorName,
@@ -28,6 +27,7 @@ from ethostat.cli.options import (
     option,
 )
 from ethostat.errors import InvalidInput, MissingExtra
+from ethostat.response import TRANSCRIPTS
 
 _LISTENING = "Where it listens"
 _MOST_WORKERS = 8
@@ -243,6 +243,6 @@ def _baseline(
     source: str, goals: es.Taxonomy, sorter: es.Classifier | None, db: str | None, **groups: str | None
 ) -> es.Baseline:
     """A run is looked for in the database that is served; what is no run needs none, which may not be made yet."""
-    is_no_run = source.startswith(("first:", "counts:", RECORDED)) or Path(source).is_file()
+    is_no_run = source.startswith(("first:", "counts:", TRANSCRIPTS)) or Path(source).is_file()
     with nullcontext() if db is None or is_no_run else opened_store(db) as store:
         return es.read_baseline(source, taxonomy=goals, classifier=sorter, store=store, **groups)

@@ -17,6 +17,7 @@ from ethostat.server.turns import Said, name_of, read_answers, read_turns
 SERVICE = ("service.name",)
 REQUEST_MODEL = ("gen_ai.request.model", "llm.model_name", "langfuse.observation.model.name", "ai.model.id")
 RESPONSE_MODEL = ("gen_ai.response.model", "ai.response.model", *REQUEST_MODEL)
+RESPONSE_ID = ("gen_ai.response.id", "ai.response.id", "llm.response.id")
 SESSION = (
     "gen_ai.conversation.id",
     "session.id",

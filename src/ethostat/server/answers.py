@@ -25,7 +25,7 @@ class Answered:
     """One exchange: the conversation, an answer a choice, and what the server said of them.
 
     `turns` has the conversation of each choice; `requested` is the model that was asked for, `model` the one that
-    answered. Tokens are None where the server did not count.
+    answered. Tokens are None where the server did not count; `id` is what it called its response.
     """
 
     turns: tuple[tuple[Message, ...], ...]
@@ -35,6 +35,7 @@ class Answered:
     session: str | None
     input_tokens: int | None
     output_tokens: int | None
+    id: str | None = None
 
 
 class _Loose(msgspec.Struct, gc=False):
@@ -75,6 +76,7 @@ class _Usage(_Loose):
 class _Body(_Loose):
     """A whole answer or one chunk of a stream, of any of the three endpoints."""
 
+    id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
@@ -118,6 +120,7 @@ def read_exchange(endpoint: str, request: bytes, response: bytes, content_type: 
         session=_session(asked),
         input_tokens=usage.prompt_tokens if usage.input_tokens is None else usage.input_tokens,
         output_tokens=usage.completion_tokens if usage.output_tokens is None else usage.output_tokens,
+        id=name_of(last.id),
     )
 
 
@@ -211,6 +214,7 @@ def _streamed(chunks: Iterable[_Body]) -> tuple[tuple[Said, ...], _Body]:
         for choice in chunk.choices or ():
             growing.setdefault(choice.index, _Growing()).add(choice)
         last.model, last.usage = chunk.model or last.model, chunk.usage or last.usage
+        last.id = chunk.id or last.id
     if not growing:
         raise InvalidInput("the stream holds no answer that is whole")
     return tuple(growing[index].said() for index in sorted(growing)), last

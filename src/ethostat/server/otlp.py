@@ -1,8 +1,9 @@
 """OpenTelemetry in: what instrumented applications export becomes events.
 
 A span that is one call of a model, and carries what was answered, is an event a choice; other spans are taken and have
-no effect. `wire.py` reads the bytes, `aliases.py` knows the names. An event's id is made of trace and span, so that an
-export that is sent again is a duplicate, and so is a call that comes as a span and as a log record.
+no effect. `wire.py` reads the bytes, `aliases.py` knows the names. An event's id is that of the response, or else made
+of trace and span, so that an export that is sent again is a duplicate, and so is a call that comes as a span and as a
+log record.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ethostat.errors import InvalidInput, StoreError
 from ethostat.ledger import NewEvent
 from ethostat.response import Message
 from ethostat.server import aliases, wire
+from ethostat.server.answerids import RESPONSE, SPAN, TRACE, AnswerIds, response_id
 from ethostat.server.bodies import TooSlow
 from ethostat.server.ingest import TooLarge
 from ethostat.server.intake import Full
@@ -50,10 +52,11 @@ class Naming:
     """How events find their stream: by the value of `attribute` (of the span, else of its resource) where it is given.
 
     Without it, or where a span does not have it, the stream is "service/model", from service.name and the model that
-    was asked for.
+    was asked for. `ids` names events by what the model server called its response, where the record says it.
     """
 
     attribute: str | None = None
+    ids: AnswerIds = field(default_factory=AnswerIds)
 
     def stream(self, record: Record) -> str:
         """The name of the stream of this record."""
@@ -91,9 +94,9 @@ class Reading:
         return "; ".join([*self.reasons, *silent])
 
 
-def read_traces(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:
+def read_traces(body: bytes, content_type: str, naming: Naming | None = None) -> Reading:
     """The events of an ExportTraceServiceRequest. Raises InvalidInput where the body is none."""
-    reading = Reading()
+    reading, naming = Reading(), naming or Naming()
     calls: list[tuple[Record, list[NewEvent]]] = []
     for record in wire.read_spans(body, content_type):
         events = _tried(record, reading, _events_of_span, naming)
@@ -103,9 +106,9 @@ def read_traces(body: bytes, content_type: str, naming: Naming = Naming()) -> Re
     return reading
 
 
-def read_logs(body: bytes, content_type: str, naming: Naming = Naming()) -> Reading:
+def read_logs(body: bytes, content_type: str, naming: Naming | None = None) -> Reading:
     """The events of an ExportLogsServiceRequest: details of calls, or messages and choices as events of their own."""
-    reading = Reading()
+    reading, naming = Reading(), naming or Naming()
     told: dict[tuple[str, str], list[Message]] = {}
     for record in wire.read_log_records(body, content_type):
         if turn := _TURN.fullmatch(record.name):
@@ -197,10 +200,13 @@ def _event_content(attributes: Mapping[str, Any]) -> object:
 def _events(
     record: Record, turns: tuple[Message, ...], answers: tuple[Said, ...], naming: Naming, *, start: int = 0
 ) -> list[NewEvent]:
-    id = _id(record)
+    response = aliases.first(record.attributes, aliases.RESPONSE_ID)
+    id = naming.ids.id_for(_id(record), record.trace, response_id(response))
     prompt, time = prompt_of(turns), _time(record.time)
     known = {**record.resource, **record.attributes}
     labels = {label: value for label, names in aliases.LABELS.items() if (value := aliases.first(known, names))}
+    labels |= {TRACE: record.trace, SPAN: record.span} if record.trace else {}
+    labels |= {RESPONSE: response} if response else {}
     return [
         NewEvent(
             stream=naming.stream(record),

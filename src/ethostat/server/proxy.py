@@ -2,7 +2,7 @@
 
 It fails open. What it forwards never waits for what it observes: the bytes that go past are kept, within a bound, and
 handed to `watching.py` when the caller has the last of them. Nothing of a request's headers is kept but the three that
-are addressed to us, so that keys are never stored or logged.
+are addressed to us and the trace that it belongs to, so that keys are never stored or logged.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
 from ethostat.models.keys import checked_url
+from ethostat.server.answerids import trace_labels
 from ethostat.server.answers import ENDPOINTS, is_ended
 from ethostat.server.redaction import Redact
 from ethostat.server.turns import name_of
@@ -48,6 +49,9 @@ RESERVED = frozenset((*_INWARDS, *_OUTWARDS, *_ACCESS))
 """What belongs to the service under /v1; never forwarded, so that its keys do not travel to the model server."""
 
 _OURS = b"x-ethostat-"
+_STREAM, _SESSION, _LABELS = b"x-ethostat-stream", b"x-ethostat-session", b"x-ethostat-labels"
+_TRACE = b"traceparent"
+_KEPT = frozenset((_STREAM, _SESSION, _LABELS, _TRACE))
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
     b"upgrade".split()
@@ -152,8 +156,7 @@ class Proxy:
             if self._kept >= self._settings.most_kept // 2:
                 self.counts.dropped += 1
                 return None
-            ours = {name.lower(): value for name, value in scope["headers"] if name.lower().startswith(_OURS)}
-            return _Tape(endpoint, draw, self._settings.largest_kept, self, _addressed(ours, scope["path_params"]))
+            return _Tape(endpoint, draw, self._settings.largest_kept, self, _addressed(scope))
         except Exception as error:  # noqa: BLE001  (whatever it is, traffic goes on)
             self._report(error)
             return None
@@ -419,13 +422,14 @@ def _end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [pair for pair in lowered if pair[0] not in _HOP_BY_HOP and pair[0] not in named]
 
 
-def _addressed(ours: Mapping[bytes, bytes], params: Mapping[str, str]) -> dict[str, Any]:
-    """Stream, session and labels: the path's, else those of the headers that are for us."""
-    said = {name.removeprefix(_OURS): value.decode("latin-1") for name, value in ours.items()}
-    pairs = (pair.partition("=") for pair in said.get(b"labels", "").split(",")[:16])
+def _addressed(scope: Scope) -> dict[str, Any]:
+    """Tenant; stream, session and labels: the path's, else those of the headers that are for us; and the trace."""
+    said = {name.lower(): value.decode("latin-1") for name, value in scope["headers"] if name.lower() in _KEPT}
+    pairs = (pair.partition("=") for pair in said.get(_LABELS, "").split(",")[:16])
     labels = {key: value for k, _, v in pairs if (key := name_of(k.strip())) and (value := name_of(v.strip()))}
     return {
-        "stream": name_of(said.get(b"stream")) or name_of(params.get("stream")),
-        "session": name_of(said.get(b"session")),
-        "labels": labels,
+        "tenant": str(scope.get("state", {}).get("tenant", "")),
+        "stream": name_of(said.get(_STREAM)) or name_of(scope["path_params"].get("stream")),
+        "session": name_of(said.get(_SESSION)),
+        "labels": {**trace_labels(said.get(_TRACE)), **labels},
     }

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from ethostat.errors import InvalidInput
 from ethostat.ledger import NewEvent
+from ethostat.server.answerids import RESPONSE, AnswerIds, response_id
 from ethostat.server.answers import Answered, read_exchange
 from ethostat.server.ingest import TooLarge, unpacked
 from ethostat.server.redaction import Redact
@@ -41,6 +42,7 @@ class Exchange:
     session: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     draw: float = 0.0
+    tenant: str = ""
 
     @property
     def weight(self) -> int:
@@ -98,6 +100,7 @@ class Watching:
         self._thread: threading.Thread | None = None
         # Each is written by one thread only: their difference is what waits, without a lock on the way of traffic.
         self._offered = self._done = 0
+        self._ids = AnswerIds()
         self.counts = Counts()
 
     def offer(self, exchange: Exchange) -> None:
@@ -136,18 +139,21 @@ class Watching:
         stream = exchange.stream or answered.requested or "default"
         if exchange.draw >= self._sampling.of(stream):
             return
-        for event in _events(exchange, answered, stream):
+        own = secrets.token_hex(12)
+        id = self._ids.id_for(own, own, response_id(answered.id))
+        for event in _events(exchange, answered, stream, id):
             seen = event if self._redact is None else self._redact(event)
             if seen is not None:
                 self._observe(seen)
                 self.counts.observed += 1
 
 
-def _events(exchange: Exchange, answered: Answered, stream: str) -> list[NewEvent]:
+def _events(exchange: Exchange, answered: Answered, stream: str, id: str) -> list[NewEvent]:
     """One for each choice that says something."""
-    id = secrets.token_hex(12)
     time = datetime.fromtimestamp(exchange.time, UTC).isoformat().replace("+00:00", "Z")
     labels = {"endpoint": exchange.endpoint, **exchange.labels}
+    if answered.id is not None:
+        labels[RESPONSE] = answered.id
     for name in ("input_tokens", "output_tokens"):
         if (tokens := getattr(answered, name)) is not None:
             labels[name] = str(tokens)
@@ -163,6 +169,7 @@ def _events(exchange: Exchange, answered: Answered, stream: str) -> list[NewEven
             time=time,
             session=exchange.session or answered.session,
             model=answered.model,
+            tenant=exchange.tenant,
             labels=labels | ({"finish_reason": reason} if (reason := name_of(choice.finish_reason)) else {}),
         )
         events.append(event)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 import ethostat as es
-from ethostat.access import csrf_token
+from ethostat.access import Identity, csrf_token
 from ethostat.ledger import Ledger
 from ethostat.server.app import make_app
 from ethostat.server.settings import ServeSettings, Texts
@@ -136,7 +136,7 @@ def test_a_stream_is_drawn_once(caller):
 def test_who_logged_in_labels_under_that_name(caller):
     """A user's name is the rater, whatever else is asked for."""
     who, client = caller
-    who.state["identity"] = type("Identity", (), {"kind": "user", "name": "cay"})()
+    who.state["identity"] = Identity("user", "cay", "", frozenset({"read", "label"}))
     go = client.post("/v1/reviews", json={"of": "stream:chat", "rater": "ann"}).json()["go"]
 
     assert go.endswith("rater=cay")

@@ -63,7 +63,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A line of the audit log: who did what to what, from where, and what came of it."""
+    """A line of the audit log: who did what to what, from where, and what came of it; `number` orders lines."""
 
     time: float
     tenant: str
@@ -72,6 +72,7 @@ class Act:
     subject: str
     address: str | None
     outcome: str
+    number: int = 0
 
 
 class Register:
@@ -232,9 +233,11 @@ class Register:
         with self._writing() as connection:
             _note(connection, act)
 
-    def acts(self, *, tenant: str | None = None, most: int = 100) -> list[Act]:
-        """The audit log, the latest first; of one tenant, or all of it."""
+    def acts(self, *, tenant: str | None = None, most: int = 100, before: int | None = None) -> list[Act]:
+        """The audit log, the latest first; of one tenant, or all of it. `before` is the number of a line."""
         query = select(t.audit).order_by(t.audit.c.key.desc()).limit(most)
+        if before is not None:
+            query = query.where(t.audit.c.key < before)
         if tenant is not None:
             query = query.where(t.audit.c.tenant == tenant)
         return [_act(row) for row in self._rows(query)]
@@ -283,4 +286,4 @@ def _user(row: Row[Any]) -> User:
 
 
 def _act(row: Row[Any]) -> Act:
-    return Act(row.time, row.tenant, row.actor, row.action, row.subject, row.address, row.outcome)
+    return Act(row.time, row.tenant, row.actor, row.action, row.subject, row.address, row.outcome, row.key)

@@ -21,7 +21,9 @@ metrics       for Prometheus
 openapi       the API, described
 gate          who somebody is, as requests ask it
 access        who calls, and whether they may
+policy        what a browser is told to refuse
 login         the login page and the session
+granting      keys, users and the audit log, for admins
 outward       alerts out, targets and deliveries
 service       what a handler has at hand; errors as JSON
 api           the handlers

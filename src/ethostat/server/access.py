@@ -27,7 +27,9 @@ from ethostat.access.limits import network_of
 from ethostat.access.register import Act, Register
 from ethostat.access.secrets import csrf_token, same
 from ethostat.errors import EthostatError, InvalidInput
+from ethostat.server.dashboard.refusing import problem_page, wants_page
 from ethostat.server.gate import Gate
+from ethostat.server.policy import HEADERS
 from ethostat.store.database import read_url
 
 PUBLIC = "public"
@@ -40,24 +42,11 @@ _INGEST = frozenset({"/v1/events", "/v1/traces", "/v1/logs"})
 _LABEL = re.compile(r"/v1/(labels|reviews?)(/.*)?|/v1/alerts/.+/(acknowledge|snooze|expected)")
 # What shows or moves the whole service, all its tenants.
 _WHOLE = re.compile(r"/metrics|/v1/targets(/.*)?")
+# What shows who may do what, and who did.
+_WATCHED = re.compile(r"/(access|audit)|/v1/(keys|users|audit)(/.*)?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PATIENCE_OF_TRAFFIC = 0.25
 _LOG = logging.getLogger(__name__)
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_HEADERS: Mapping[str, str] = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    # Not no-referrer: with it browsers send `Origin: null` with our own forms.
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "cache-control": "no-store",
-}
 
 
 def scope_for(method: str, path: str) -> str:
@@ -73,7 +62,7 @@ def scope_for(method: str, path: str) -> str:
     if path == "/v1/session":
         return PUBLIC if method == "POST" else READ
     if method in _SAFE:
-        return READ
+        return ADMIN if _WATCHED.fullmatch(path) else READ
     return LABEL if path == "/logout" or _LABEL.fullmatch(path) else ADMIN
 
 
@@ -179,10 +168,10 @@ class Access:
         except EthostatError as error:
             _LOG.error("nobody can be identified: %s", error)
             refused = refusal(503, "StoreError", "keys cannot be looked up now; try again", retry_after=5)
-            return await refused(scope, receive, guarded)
-        if (problem := self._problem(scope, headers, caller, needed, proxied=proxied)) is not None:
-            return await problem(scope, receive, guarded)
+            return await _shown(refused, scope)(scope, receive, guarded)
         inner = {**scope, "state": {**scope.get("state", {}), **caller.state}}
+        if (problem := self._problem(scope, headers, caller, needed, proxied=proxied)) is not None:
+            return await _shown(problem, inner)(scope, receive, guarded)
         if proxied:
             inner["headers"] = [pair for pair in scope["headers"] if pair[0].lower() != PROXY_KEY]
         is_noted = scope["method"] not in _SAFE and needed in (ADMIN, LABEL) and caller.identity is not None
@@ -225,7 +214,8 @@ class Access:
         address, now = network_of(address_of(scope)), self._gate.clock()
         if scope["method"] == "GET" and "text/html" in headers.get(b"accept", ""):
             here = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
-            return RedirectResponse(f"/login?next={quote(here, safe='')}", status_code=303)
+            ended = "" if _token_in(headers) is None else "&said=ended"
+            return RedirectResponse(f"/login?next={quote(here, safe='')}{ended}", status_code=303)
         if (wait := self._gate.strangers.wait(address, now)) > 0:
             return refusal(429, "TooMany", "too many requests without a valid key", retry_after=wait)
         self._gate.strangers.fail(address, now)
@@ -260,19 +250,36 @@ class Access:
             _LOG.error("the audit log cannot be written: %s", error)
 
 
+class Refused(JSONResponse):
+    """Why a request goes no further, in the one form that errors have."""
+
+    def __init__(self, status: int, kind: str, message: str, headers: Mapping[str, str]) -> None:
+        super().__init__({"error": {"kind": kind, "message": message}}, status, dict(headers))
+        self.message, self.more = message, headers
+
+
 def refusal(
     status: int, kind: str, message: str, *, retry_after: float | None = None, authenticate: bool = False
-) -> Response:
-    """Why a request goes no further, in the one form that errors have; `retry_after` is in seconds."""
+) -> Refused:
+    """Why a request goes no further; `retry_after` is in seconds."""
     headers = {"www-authenticate": "Bearer"} if authenticate else {}
     if retry_after is not None:
         headers["retry-after"] = str(int(retry_after) + 1)
-    return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
+    return Refused(status, kind, message, headers)
+
+
+def _shown(problem: Response, scope: Scope) -> Response:
+    """The same as a page, where a person asks for one."""
+    if not isinstance(problem, Refused) or not wants_page(scope):
+        return problem
+    page = problem_page(Request(scope), problem.message, problem.status_code)
+    page.headers.update(problem.more)
+    return page
 
 
 def _guarding(send: Send, *, is_https: bool) -> Callable[[Message], Awaitable[None]]:
     """Adds to every answer what keeps a browser safe, unless the handler said otherwise."""
-    wanted = dict(_HEADERS)
+    wanted = dict(HEADERS)
     if is_https:
         wanted["strict-transport-security"] = "max-age=31536000"
 

@@ -21,13 +21,16 @@ from ethostat.notifying.kept import LedgerOutbox
 from ethostat.server import api, dashboard
 from ethostat.server.access import Access, AccessSettings
 from ethostat.server.bodies import Bodies
+from ethostat.server.dashboard.refusing import problem_page, wants_page
 from ethostat.server.gate import Gate
+from ethostat.server.granting import granting_routes
 from ethostat.server.login import login_routes
 from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import Naming, otlp_routes
 from ethostat.server.outward import Outward, outward_routes
 from ethostat.server.pipeline import Hooks, Pipeline
 from ethostat.server.proxy import RESERVED, Proxy, ProxySettings
+from ethostat.server.policy import HEADERS
 from ethostat.server.service import Service, as_json
 from ethostat.server.settings import ServeSettings
 
@@ -61,11 +64,12 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     proxy = None if settings.proxy is None else Proxy(_redacting(settings.proxy, settings), pipeline.intake.observe)
     if proxy is not None:
         metrics.watch_proxy(proxy)
-    board = dashboard.Board(service)
+    board = dashboard.Board(service, gate.register)
     app = Starlette(
         routes=[
             *login_routes(gate),
             *outward_routes(service, outward),
+            *granting_routes(service, gate.register),
             *api.routes(service),
             *otlp_routes(service, Naming(settings.stream_attribute)),
             *dashboard.routes(board),
@@ -76,7 +80,7 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
                 Access, gate=gate, settings=AccessSettings(settings.host, settings.names, proxied=_proxied(proxy))
             )
         ],
-        exception_handlers={HTTPException: _plain},
+        exception_handlers={HTTPException: _plain, Exception: _broken},
         lifespan=_living(pipeline, outward, gate, proxy, board),
     )
     app.state.service, app.state.board = service, board
@@ -112,8 +116,17 @@ def _living(
     return living
 
 
-async def _plain(_: Request, error: Exception) -> Response:
-    """What Starlette itself refuses, in the one form that errors have."""
+async def _plain(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: a page for a person, else in the one form that errors have."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    if wants_page(request.scope):
+        said = "there is no such page" if error.status_code == 404 else error.detail
+        return problem_page(request, said, error.status_code)
     body = {"error": {"kind": "NotFound" if error.status_code == 404 else "Refused", "message": error.detail}}
     return as_json(body, error.status_code, dict(error.headers or {}))
+
+
+async def _broken(_: Request, _error: Exception) -> Response:
+    """What no handler answered, outside of all else: with the policy that every answer has."""
+    body = {"error": {"kind": "EthostatError", "message": "internal error; it is in the log"}}
+    return as_json(body, 500, dict(HEADERS))

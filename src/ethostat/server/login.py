@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from urllib.parse import parse_qs
 
 import msgspec
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
 from ethostat.access.register import SESSION_SECONDS
 from ethostat.access.secrets import csrf_token
-from ethostat.server.access import CSP, address_of, identity_of, refusal
+from ethostat.server.access import address_of, identity_of, refusal
+from ethostat.server.dashboard.frame import duration, render
 from ethostat.server.gate import Gate, TooMany
 
 _LARGEST_LOGIN = 8192
+_WRONG = "name or password is wrong"
+_SAID = {
+    "ended": "Your session has ended. Log in again, and you are back where you were.",
+    "out": "You have logged out.",
+}
+"""What the address of the page may have it say; nothing else."""
 
 
 class _Login(msgspec.Struct):
@@ -34,7 +38,7 @@ def login_routes(gate: Gate) -> list[Route]:
     """The login page and the session: `GET /login`, `POST /login` (a form), and `/v1/session` for programs."""
 
     async def page(request: Request) -> Response:
-        return _login_page(request.query_params.get("next", "/"))
+        return _login_page(request, request.query_params.get("next", "/"))
 
     async def submit(request: Request) -> Response:
         fields = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
@@ -42,9 +46,10 @@ def login_routes(gate: Gate) -> list[Route]:
         try:
             token = await gate.log_in(name[:200], password, address_of(request.scope))
         except TooMany as error:
-            return _login_page(after, str(error), status=429, wait=error.wait)
+            problem = f"Too many attempts have failed. Even the right password must wait: {duration(error.wait)}."
+            return _login_page(request, after, problem, name=name, status=429, wait=error.wait)
         if token is None:
-            return _login_page(after, "name or password is wrong", status=401)
+            return _login_page(request, after, _WRONG, name=name, status=401)
         return _with_cookie(RedirectResponse(_own_path(after), status_code=303), token, request)
 
     async def begin(request: Request) -> Response:
@@ -57,7 +62,7 @@ def login_routes(gate: Gate) -> list[Route]:
         except TooMany as error:
             return refusal(429, "TooMany", str(error), retry_after=error.wait)
         if token is None:
-            return refusal(401, "NotIdentified", "name or password is wrong")
+            return refusal(401, "NotIdentified", _WRONG)
         return _with_cookie(JSONResponse({"csrf": csrf_token(token)}), token, request)
 
     async def show(request: Request) -> Response:
@@ -84,24 +89,16 @@ def login_routes(gate: Gate) -> list[Route]:
     ]
 
 
-_STYLE = """
-:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
-body{display:grid;place-items:center;min-height:90vh;margin:0}
-form{display:grid;gap:.75rem;width:min(20rem,90vw)}
-label{display:grid;gap:.25rem}
-input,button{font:inherit;padding:.5rem}
-[role=alert]{border-left:.25rem solid #c33;padding-left:.5rem;margin:0}
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_PAGES = Environment(loader=PackageLoader("ethostat", "server/templates"), autoescape=select_autoescape(default=True))
-
-
-def _login_page(after: str, problem: str = "", *, status: int = 200, wait: float | None = None) -> Response:
-    page = _PAGES.get_template("login.html").render(style=_STYLE, after=_own_path(after), problem=problem)
-    headers = {"content-security-policy": CSP.replace("style-src 'self'", f"style-src 'sha256-{_STYLE_HASH}'")}
+def _login_page(
+    request: Request, after: str, problem: str = "", *, name: str = "", status: int = 200, wait: float | None = None
+) -> Response:
+    said = _SAID.get(request.query_params.get("said", ""), "")
+    page = render(
+        request, "dashboard/login.html", status=status, after=_own_path(after), problem=problem, said=said, name=name
+    )
     if wait is not None:
-        headers["retry-after"] = str(int(wait) + 1)
-    return HTMLResponse(page, status, headers)
+        page.headers["retry-after"] = str(int(wait) + 1)
+    return page
 
 
 def _with_cookie(response: Response, token: str, request: Request) -> Response:

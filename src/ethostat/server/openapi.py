@@ -83,6 +83,11 @@ def _paths() -> dict[str, Any]:
         "/v1/deliveries/{alert}/{target}/revive": {
             "post": _does("Try one of them again", _object(), [_number_in_path("alert"), _in_path("target")])
         },
+        "/v1/keys": {"get": _does("API keys, without their secrets", _object(), [])},
+        "/v1/keys/{prefix}/revoke": {"post": _does("End a key", _object(), [_in_path("prefix")])},
+        "/v1/users": {"get": _does("Users", _object(), [])},
+        "/v1/users/{name}/remove": {"post": _does("End a user", _object(), [_in_path("name")])},
+        "/v1/audit": {"get": _does("Who did what", _object(), [limit, before])},
         "/v1/session": {
             "get": _does("Who calls", _object(), []),
             "post": _does("Log in; sets a cookie", _object(), [], body="Login"),

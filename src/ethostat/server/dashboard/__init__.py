@@ -1,7 +1,8 @@
 """The dashboard: pages of a service. Served by the process itself; they ask no other host for anything.
 
 frame       templates, escaping, the policy a browser is held to, assets
-board       what pages have at hand; errors as pages
+refusing    errors as pages
+board       what pages have at hand
 live        server-sent events: which streams moved
 drawing     figures over time as paths
 course      one stream over its responses
@@ -11,6 +12,7 @@ alerting    an alert, with what its exemplars said
 stored      runs of the store, their reports, comparisons
 reviewing   labels in the browser
 labels      the handlers of runs and labels
+granted     the handlers of keys, users and the audit log
 pages       the other handlers, and all routes
 """
 

@@ -13,13 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ethostat.access import Register
 from ethostat.errors import EthostatError, InvalidInput, StoreError, TooLittleEvidence
 from ethostat.ledger import Ledger, Position
 from ethostat.ledger.courses import marks
 from ethostat.server.dashboard.course import Signal
-from ethostat.server.dashboard.frame import render
 from ethostat.server.dashboard.glance import Glances
 from ethostat.server.dashboard.live import Name, Pulse, Stamps
+from ethostat.server.dashboard.refusing import problem_page
 from ethostat.server.dashboard.reviewing import Desks
 from ethostat.server.dashboard.tracing import retraced
 from ethostat.server.service import NotFound, Service
@@ -34,8 +35,8 @@ T = TypeVar("T")
 class Board:
     """One service, as pages see it."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, service: Service, register: Register) -> None:
+        self.service, self.register = service, register
         self.glances = Glances(self.ledger, self.taxonomy)
         self.is_ending = False
         self.pulse = Pulse(self._stamps, is_ending=lambda: self.is_ending)
@@ -120,14 +121,10 @@ async def _answered(board: Board, handler: Page, request: Request) -> Response:
     except ClientDisconnect:
         return Response(status_code=499)
     except EthostatError as error:
-        return _problem(request, str(error), next((code for kind, code in _STATUS if isinstance(error, kind)), 500))
+        return problem_page(request, str(error), next((code for kind, code in _STATUS if isinstance(error, kind)), 500))
     except Exception as error:  # noqa: BLE001 - a reader gets a sentence, the log the kind
         _log.exception("a page failed", extra={"fields": {"kind": type(error).__name__}})
-        return _problem(request, "this page could not be made; the log says why", 500)
-
-
-def _problem(request: Request, message: str, status: int) -> Response:
-    return render(request, "dashboard/problem.html", status=status, message=message, code=status)
+        return problem_page(request, "this page could not be made; the log says why", 500)
 
 
 _STATUS: tuple[tuple[type[EthostatError], int], ...] = (

@@ -19,36 +19,41 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ethostat import charts
-from ethostat.access import csrf_token
+from ethostat.access import ADMIN, ANYBODY, LABEL, Identity, csrf_token
 from ethostat.maths.estimate import Estimate
 from ethostat.report import words
+from ethostat.server.policy import HEADERS
 from ethostat.visible import one_line, spelt
 
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS: Mapping[str, str] = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    # Not no-referrer: with it browsers send `Origin: null` with our own requests.
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-_SCRIPTS = ("live.js", "course.js", "acts.js", "review.js")
+_SCRIPTS = ("frame.js", "live.js", "course.js", "acts.js", "review.js")
 _STYLES = "dashboard.css"
 _CLIP = 1_200
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A page. `values` may hold hostile text: all of it is escaped."""
-    text = _environment().get_template(template).render(
-        csrf=csrf_of(request), is_whole=is_whole(request), here=request.url.path, asset=asset, **values
-    )  # fmt: skip
+    me = reader_of(request)
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            csrf=csrf_of(request),
+            is_whole=is_whole(request),
+            here=request.url.path,
+            me=me if csrf_of(request) else None,
+            may_label=me.may(LABEL),
+            may_admin=me.may(ADMIN),
+            asset=asset,
+            **values,
+        )
+    )
     return HTMLResponse(text.encode("utf-8", "replace"), status, dict(HEADERS))
+
+
+def reader_of(request: Request) -> Identity:
+    """Who looks at the page: a user who has logged in, or anybody where everybody may."""
+    found: Identity | None = getattr(request.state, "identity", None)
+    return found or ANYBODY
 
 
 def csrf_of(request: Request) -> str:

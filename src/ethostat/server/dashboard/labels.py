@@ -14,7 +14,7 @@ from ethostat.errors import InvalidInput
 from ethostat.labelling import check_rater
 from ethostat.server.dashboard import stored
 from ethostat.server.dashboard.board import Board, Page, page_route, work
-from ethostat.server.dashboard.frame import HEADERS, is_whole, link, query_of, render
+from ethostat.server.dashboard.frame import is_whole, link, query_of, render
 from ethostat.server.dashboard.reviewing import (
     Asked,
     Begin,
@@ -24,6 +24,7 @@ from ethostat.server.dashboard.reviewing import (
     rater_of,
     standing_of,
 )
+from ethostat.server.policy import HEADERS
 from ethostat.server.service import NotFound, Service, as_json, route, tenant_of
 
 T = TypeVar("T")

@@ -13,13 +13,14 @@ from ethostat.ledger.courses import buckets, interventions_since
 from ethostat.maths.entropy import entropy
 from ethostat.maths.panel import aligned_share
 from ethostat.monitor.alert import CHANGE, PAGE
-from ethostat.server.dashboard import course, labels
+from ethostat.server.dashboard import course, granted, labels
 from ethostat.server.dashboard.alerting import alert_shown
 from ethostat.server.dashboard.board import Board, Page, page_route, work
-from ethostat.server.dashboard.frame import HEADERS, get_asset, goal_classes, link, query_of, render
+from ethostat.server.dashboard.frame import get_asset, goal_classes, link, query_of, render
 from ethostat.server.dashboard.glance import STATES, Wanted, state_in_words
 from ethostat.server.dashboard.live import Name
 from ethostat.server.following import monitor_of
+from ethostat.server.policy import HEADERS
 from ethostat.server.service import NotFound, tenant_of
 
 SPANS = (1_000, 10_000, 100_000)
@@ -36,6 +37,8 @@ def routes(board: Board) -> list[Route]:
         "/alerts": alerts,
         "/alerts/{number:int}": alert,
         "/settings": settings,
+        "/access": granted.access,
+        "/audit": granted.audit,
     }
     found = [
         *(page_route(board, path, handler) for path, handler in pages.items()),

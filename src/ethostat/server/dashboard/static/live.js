@@ -6,7 +6,7 @@
   if (!place) return;
   const light = document.getElementById("pulse");
   const SOONEST = 2000, WITHOUT = 10000;
-  let source = null, waiting = 0, last = 0, busy = false, again = false, fallback = 0;
+  let source = null, waiting = 0, last = 0, busy = false, again = false, fallback = 0, missed = false, ended = false;
 
   const say = (state, words) => {
     if (!light) return;
@@ -31,8 +31,12 @@
     busy = true;
     last = Date.now();
     try {
-      const answer = await fetch(place.dataset.part, { headers: { accept: "text/html" }, redirect: "error" });
-      if (answer.ok) show(await answer.text());
+      const answer = await fetch(place.dataset.part, { headers: { accept: "text/html" }, redirect: "manual" });
+      if (answer.type === "opaqueredirect") {
+        ethostat.end();
+        shut();
+        say("off", "session ended");
+      } else if (answer.ok) show(await answer.text());
       else say("off", answer.status === 404 ? "gone" : "not answering");
     } catch {
       say("off", "not answering");
@@ -46,14 +50,29 @@
     waiting = setTimeout(() => { waiting = 0; look(); }, Math.max(0, last + SOONEST - Date.now()));
   };
 
+  const shut = () => {
+    ended = true;
+    source?.close();
+    clearInterval(fallback);
+  };
+
   const open = () => {
-    if (source || document.hidden) return;
+    if (source || document.hidden || ended) return;
     source = new EventSource(place.dataset.live);
-    source.addEventListener("hello", () => { say("on", "live"); clearInterval(fallback); fallback = 0; });
+    source.addEventListener("hello", () => {
+      say("on", "live");
+      clearInterval(fallback);
+      fallback = 0;
+      if (missed) soon();  // what moved while nobody said so
+      missed = false;
+    });
     source.addEventListener("moved", soon);
     source.addEventListener("error", () => {
+      missed = true;
       say("off", "reconnecting");
-      if (source.readyState === EventSource.CLOSED && !fallback) fallback = setInterval(look, WITHOUT);
+      if (source?.readyState !== EventSource.CLOSED || fallback) return;
+      soon();  // says why, where the service does
+      fallback = setInterval(() => { source?.close(); source = null; open(); look(); }, WITHOUT);
     });
   };
 

@@ -4,7 +4,6 @@
 (() => {
   const desk = document.getElementById("desk"), said = document.getElementById("said");
   if (!desk) return;
-  const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
   const TOO_FAST = 100;
   let busy = false, last = 0;
 
@@ -14,23 +13,13 @@
     desk.setAttribute("aria-busy", "true");
     said.textContent = "";
     const at = JSON.parse(desk.querySelector("[data-at]").dataset.at);
-    try {
-      const answer = await fetch(desk.dataset.url, {
-        method: "POST",
-        headers: { "content-type": "application/json", "x-csrf-token": csrf },
-        body: JSON.stringify({ rater: desk.dataset.rater, at, ...asked }),
-      });
-      if (answer.ok) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
-        desk.replaceChildren(...fresh.childNodes);
-        desk.focus({ preventScroll: true });
-        if (asked.kind !== "note") scrollTo(0, 0);
-      } else {
-        const told = await answer.json().catch(() => ({}));
-        said.textContent = told.error?.message ?? `refused (${answer.status})`;
-      }
-    } catch {
-      said.textContent = "the service does not answer; nothing was changed";
+    const refused = (words) => { said.textContent = words; };
+    const answer = await ethostat.ask("POST", desk.dataset.url, { rater: desk.dataset.rater, at, ...asked }, refused);
+    if (answer) {
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+      desk.replaceChildren(...fresh.childNodes);
+      desk.focus({ preventScroll: true });
+      if (asked.kind !== "note") scrollTo(0, 0);
     }
     desk.removeAttribute("aria-busy");
     busy = false;

@@ -19,12 +19,13 @@ from ethostat.ledger.courses import Bucket, bucket_width, buckets, interventions
 from ethostat.maths.entropy import entropy
 from ethostat.server.dashboard import course, live
 from ethostat.server.dashboard.drawing import Scale, band, line, stacks, ticks
-from ethostat.server.dashboard.frame import CSP, asset, asset_bytes, duration, goal_classes, link
+from ethostat.server.dashboard.frame import asset, asset_bytes, duration, goal_classes, link
 from ethostat.server.dashboard.glance import state_of
 from ethostat.server.dashboard.live import Name, Pulse
 from ethostat.server.dashboard.tracing import retraced
 from ethostat.server.following import Following, monitor_of
 from ethostat.server.intervening import apply
+from ethostat.server.policy import CSP
 
 GOALS = es.FIVE_GOALS
 TEMPLATE = es.Monitor(es.Baseline.of_first(100))

@@ -121,12 +121,28 @@ def entropies(rows: Sequence[Sequence[float]]) -> list[Estimate]:
 
 def rows_of(buckets: Sequence[Bucket], taxonomy: Taxonomy, *, step: int) -> list[Row]:
     """Buckets placed by responses, of which the last one is number `step`."""
-    counts = [tuple(bucket.counts.get(key, 0) for key in taxonomy.keys) for bucket in buckets]
-    ends = step - np.concatenate([np.cumsum([sum(row) for row in counts][::-1])[::-1][1:], [0]]) if counts else ()
+    return rows_of_many([buckets], taxonomy, steps=[step])[0]
+
+
+def rows_of_many(
+    courses: Sequence[Sequence[Bucket]], taxonomy: Taxonomy, *, steps: Sequence[int]
+) -> list[list[Row]]:
+    """The same of many streams: S of all of them is reckoned at once."""
+    counts = [[tuple(bucket.counts.get(key, 0) for key in taxonomy.keys) for bucket in one] for one in courses]
+    found = iter(entropies([row for one in counts for row in one]))
     return [
-        Row(float(end - sum(row)), float(end), bucket.began, row, bucket.failures, s)
-        for bucket, row, end, s in zip(buckets, counts, ends, entropies(counts), strict=True)
+        [
+            Row(float(end - sum(row)), float(end), bucket.began, row, bucket.failures, next(found))
+            for bucket, row, end in zip(one, rows, _ends(rows, step), strict=True)
+        ]
+        for one, rows, step in zip(courses, counts, steps, strict=True)
     ]
+
+
+def _ends(counts: Sequence[Sequence[int]], step: int) -> Sequence[int]:
+    """How many responses there were at the end of each bucket."""
+    after = np.cumsum([0, *(sum(row) for row in reversed(counts))])[:-1] if counts else np.zeros(0)
+    return [step - int(one) for one in reversed(after)]
 
 
 def step_at(buckets: Sequence[Bucket], rows: Sequence[Row], seq: int) -> float | None:

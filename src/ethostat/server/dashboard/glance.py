@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ethostat.ledger import KeptAlert, Ledger, Stream
 from ethostat.ledger.courses import buckets, keys_of, latest_alerts, marks
 from ethostat.maths.estimate import Estimate
 from ethostat.monitor import Monitor
-from ethostat.server.dashboard.course import entropies, rows_of, spark
+from ethostat.server.dashboard.course import entropies, rows_of_many, spark
 from ethostat.server.dashboard.live import Name
 from ethostat.taxonomy import Taxonomy
 
 STATES = ("alert", "no-data", "learning", "ok")
 """In the order in which streams are shown."""
+URGENCY, NAME, ENTROPY, LAG, ALERT = "urgency", "name", "S", "lag", "alert"
+ORDERS = (URGENCY, NAME, ENTROPY, LAG, ALERT)
+"""Orders of streams: those in alert first, by name, the largest S first, the longest lag first, the latest alert first."""
 PAGE_SIZE = 50
 _RECENT = 1_000
 _MOST_KEPT = 2_000
@@ -49,10 +53,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which streams: a part of the name, whatever its case, a state, and which page, from 1."""
+    """Which streams: a part of the name, whatever its case, and a state; in which order, and which page, from 1."""
 
     text: str = ""
     state: str = ""
+    order: str = URGENCY
     page: int = 1
 
     def takes(self, stream: Stream) -> bool:
@@ -60,46 +65,83 @@ class Wanted:
         return self.text.casefold() in stream.name.casefold() and self.state in ("", state_of(stream.monitor))
 
 
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What is drawn of a stream as it was at `version`."""
+
+    version: int
+    entropy: Estimate
+    spark: tuple[str, str] | None = None
+    is_drawn: bool = False
+
+
 class Glances:
-    """Lines of streams, drawn again only where the stream has moved."""
+    """Lines of streams, reckoned again only where the stream has moved."""
 
     def __init__(self, ledger: Ledger, taxonomy: Taxonomy) -> None:
         self._ledger, self._taxonomy = ledger, taxonomy
-        self._drawn: dict[Name, tuple[int, Estimate, tuple[str, str] | None]] = {}
+        self._known: dict[Name, _Figures] = {}
 
     def look(self, tenant: str, wanted: Wanted, *, now: float) -> Listed:
         """A page of the streams of a tenant."""
         versions = {mark.stream: mark.version for mark in marks(self._ledger) if mark.tenant == tenant}
         streams = self._ledger.streams(tenant=tenant)
-        left = sorted((one for one in streams if wanted.takes(one)), key=_urgency)
+        left = self._in_order([one for one in streams if wanted.takes(one)], wanted.order, tenant, versions)
         pages = max(1, -(-len(left) // PAGE_SIZE))
         page = min(max(wanted.page, 1), pages)
         shown = left[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
         keys = keys_of(self._ledger, tenant, [one.name for one in shown])
+        here = [one for one in shown if one.name in keys]  # else it was deleted meanwhile
         alerts = latest_alerts(self._ledger, list(keys.values()))
-        rows = []
-        for one in shown:
-            if one.name in keys:  # else it was deleted meanwhile
-                entropy, drawn = self._figures(one, keys[one.name], versions.get(one.name, -1))
-                rows.append(_glance(one, entropy, drawn, alerts.get(one.name), now))
+        self._reckon(here, versions)
+        self._draw(here, keys)
+        rows = [_glance(one, self._known[_name(one)], alerts.get(one.name), now) for one in here]
         counted = {state: sum(state_of(one.monitor) == state for one in streams) for state in STATES}
         return Listed(rows, counted, len(left), page, pages)
 
-    def _figures(self, stream: Stream, key: int, version: int) -> tuple[Estimate, tuple[str, str] | None]:
-        name = Name(stream.tenant, stream.name)
-        known = self._drawn.get(name)
-        if known is not None and known[0] == version:
-            return known[1], known[2]
-        goals = len(self._taxonomy.goals)
-        monitor = None if stream.monitor is None else stream.monitor["state"]
-        entropy = entropies([[0.0] * goals if monitor is None else monitor["counts"]])[0]
-        found = buckets(self._ledger, key, cursor=stream.cursor, last=_RECENT, most=20)
-        step = 0 if monitor is None else monitor["step"]
-        drawn = spark(rows_of(found, self._taxonomy, step=step), goals)
-        if len(self._drawn) >= _MOST_KEPT:
-            self._drawn.clear()
-        self._drawn[name] = version, entropy, drawn
-        return entropy, drawn
+    def _in_order(
+        self, streams: list[Stream], order: str, tenant: str, versions: Mapping[str, int]
+    ) -> list[Stream]:
+        """The order that was asked for; streams that are equal in it by name, those without a value last."""
+        by_name = sorted(streams, key=lambda one: one.name.casefold())
+        if order == URGENCY:
+            return sorted(by_name, key=_urgency)
+        if order == ENTROPY:
+            self._reckon(by_name, versions)
+            known = {one.name: self._known[_name(one)].entropy for one in by_name}
+            return sorted(by_name, key=lambda one: -known[one.name].value if known[one.name].is_defined else math.inf)
+        if order == LAG:
+            return sorted(by_name, key=lambda one: math.inf if one.waits_since is None else one.waits_since)
+        if order == ALERT:
+            keys = keys_of(self._ledger, tenant, [one.name for one in by_name])
+            alerts = latest_alerts(self._ledger, list(keys.values()))
+            return sorted(by_name, key=lambda one: -alerts[one.name].number if one.name in alerts else 0)
+        return by_name
+
+    def _reckon(self, streams: Sequence[Stream], versions: Mapping[str, int]) -> None:
+        """S of the streams that have moved, all at once: one by one it takes twenty times as long."""
+        if len(self._known) >= _MOST_KEPT:
+            self._known.clear()
+        moved = [
+            one
+            for one in streams
+            if (found := self._known.get(_name(one))) is None or found.version != versions.get(one.name, -1)
+        ]
+        nothing = [0.0] * len(self._taxonomy.goals)
+        counts = [nothing if one.monitor is None else one.monitor["state"]["counts"] for one in moved]
+        for one, entropy in zip(moved, entropies(counts), strict=True):
+            self._known[_name(one)] = _Figures(versions.get(one.name, -1), entropy)
+
+    def _draw(self, streams: Sequence[Stream], keys: Mapping[str, int]) -> None:
+        """The courses that are not drawn yet, all at once."""
+        moved = [one for one in streams if not self._known[_name(one)].is_drawn]
+        found = [
+            buckets(self._ledger, keys[one.name], cursor=one.cursor, last=_RECENT, most=20) for one in moved
+        ]
+        steps = [0 if one.monitor is None else one.monitor["state"]["step"] for one in moved]
+        for one, rows in zip(moved, rows_of_many(found, self._taxonomy, steps=steps), strict=True):
+            drawn = spark(rows, len(self._taxonomy.goals))
+            self._known[_name(one)] = replace(self._known[_name(one)], spark=drawn, is_drawn=True)
 
 
 def state_of(monitor: Mapping[str, Any] | None) -> str:
@@ -128,14 +170,16 @@ def state_in_words(monitor: Monitor | None) -> str:
     }[monitor.state]
 
 
-def _glance(
-    one: Stream, entropy: Estimate, drawn: tuple[str, str] | None, alert: KeptAlert | None, now: float
-) -> Glance:
+def _name(stream: Stream) -> Name:
+    return Name(stream.tenant, stream.name)
+
+
+def _glance(one: Stream, figures: _Figures, alert: KeptAlert | None, now: float) -> Glance:
     lag = 0.0 if one.waits_since is None else max(0.0, now - one.waits_since)
     state, count = state_of(one.monitor), sum(one.counts.values())
-    return Glance(one.name, state, entropy, count, drawn, alert, one.waiting, lag, one.updated)
+    return Glance(one.name, state, figures.entropy, count, figures.spark, alert, one.waiting, lag, one.updated)
 
 
-def _urgency(stream: Stream) -> tuple[int, str]:
+def _urgency(stream: Stream) -> int:
     state = state_of(stream.monitor)
-    return (STATES.index(state) if state in ("alert", "no-data") else len(STATES)), stream.name.casefold()
+    return STATES.index(state) if state in ("alert", "no-data") else len(STATES)

@@ -17,7 +17,7 @@ from ethostat.server.dashboard import course, granted, labels
 from ethostat.server.dashboard.alerting import alert_shown
 from ethostat.server.dashboard.board import Board, Page, page_route, work
 from ethostat.server.dashboard.frame import get_asset, goal_classes, link, query_of, render
-from ethostat.server.dashboard.glance import STATES, Wanted, state_in_words
+from ethostat.server.dashboard.glance import ALERT, ENTROPY, LAG, NAME, ORDERS, STATES, URGENCY, Wanted, state_in_words
 from ethostat.server.dashboard.live import Name
 from ethostat.server.following import monitor_of
 from ethostat.server.policy import HEADERS
@@ -26,6 +26,13 @@ from ethostat.server.service import NotFound, tenant_of
 SPANS = (1_000, 10_000, 100_000)
 """How many of the last responses a stream's page shows."""
 _ALERTS = 50
+_ORDERS = {
+    URGENCY: "in alert first",
+    NAME: "by name",
+    ENTROPY: "largest S first",
+    LAG: "longest lag first",
+    ALERT: "latest alert first",
+}
 
 
 def routes(board: Board) -> list[Route]:
@@ -53,16 +60,26 @@ def routes(board: Board) -> list[Route]:
 async def streams(board: Board, request: Request) -> Response:
     """Streams at a glance."""
     asked, tenant = query_of(request), tenant_of(request)
-    state = asked.get("state", "")
-    wanted = Wanted(asked.get("q", "")[:200], state if state in STATES else "", _whole(asked, "page", 1))
+    state, order = asked.get("state", ""), asked.get("order", URGENCY)
+    wanted = Wanted(
+        asked.get("q", "")[:200],
+        state if state in STATES else "",
+        order if order in ORDERS else URGENCY,
+        _whole(asked, "page", 1),
+    )
     found = await work(lambda: board.glances.look(tenant, wanted, now=board.service.pipeline.now()))
-    same = {"q": wanted.text or None, "state": wanted.state or None}
+    same = {
+        "q": wanted.text or None,
+        "state": wanted.state or None,
+        "order": None if wanted.order == URGENCY else wanted.order,
+    }
     return render(
         request,
         _part(asked, "streams"),
         listed=found,
         wanted=wanted,
         states=STATES,
+        orders=_ORDERS,
         same=same,
         part=link("/", **same, page=found.page, part="live"),
     )

@@ -152,6 +152,56 @@ def test_a_course_marks_alerts_and_deployments(service, visit, alert):
     assert visit.page.locator(".plot-area path.threshold").count() == 1
 
 
+def test_an_alert_leads_to_its_moment(service, visit, alert):
+    """From an alert one comes to the stream's figures around it, with the moment marked in each."""
+    go(visit, f"{service.url}/alerts/{alert}")
+    visit.page.locator("#see").click()
+    visit.page.wait_for_url("**/stream?**at=**")
+
+    assert visit.page.locator(".plot-area line.here").count() == 3
+    assert visit.page.locator(f".happened a[href='/alerts/{alert}']").count() == 1
+
+
+def test_a_window_becomes_the_baseline_and_a_version_is_declared(service, visit):
+    """By keyboard: Shift with the arrow keys chooses responses, which are normal from then on; then a deployment."""
+    tell(service, "steered", 400)
+    service.wait_for(400, "steered")
+    go(visit, f"{service.url}/stream?name=steered")
+    visit.page.locator("#figures").focus()
+    visit.page.keyboard.press("ArrowLeft")
+    for _ in range(3):
+        visit.page.keyboard.press("Shift+ArrowLeft")
+    assert visit.page.locator("#readout").inner_text().startswith("Chosen: responses 301 to 400.")
+    assert visit.page.locator(".picked:not([hidden])").count() == 3
+    visit.page.locator("#baseline").focus()
+    with visit.page.expect_navigation():
+        visit.page.keyboard.press("Enter")
+    assert "responses 301 to 400" in visit.page.locator("#live .facts").inner_text()
+    visit.page.get_by_label("Version").fill(f"v9 {HOSTILE}")
+    with visit.page.expect_navigation():
+        visit.page.keyboard.press("Enter")
+
+    assert service.get("/v1/streams/steered")["epoch"]["number"] == 2
+    assert "deployment v9" in visit.page.locator(".happened").inner_text()
+    assert visit.page.evaluate("window.hacked") is None
+    assert not visit.complaints
+
+
+def test_a_page_that_heard_nothing_catches_up(service, visit):
+    """What moved while the page had no connection is there once it has one again."""
+    tell(service, "missed", 50)
+    service.wait_for(50, "missed")
+    visit.page.route("**/live?**", lambda route: route.abort())
+    visit.page.goto(f"{service.url}/stream?name=missed")
+    expect(visit.page.locator("#pulse")).to_contain_text("reconnecting")
+    tell(service, "missed", 100, start=50)
+    service.wait_for(150, "missed")
+    visit.page.unroute("**/live?**")
+
+    expect(visit.page.locator("#live .facts")).to_contain_text("150", timeout=30_000)
+    expect(visit.page.locator("#pulse")).to_have_attribute("data-state", "on", timeout=30_000)
+
+
 def test_an_alert_is_acknowledged_snoozed_and_expected(service, visit, alert):
     """By keyboard alone; each is in the ledger afterwards, and the new baseline is learned."""
     go(visit, f"{service.url}/alerts/{alert}")

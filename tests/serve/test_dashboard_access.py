@@ -141,3 +141,17 @@ def test_who_logged_in_labels_under_that_name(caller):
 
     assert go.endswith("rater=cay")
     assert 'data-rater="cay"' in client.get(go.replace("cay", "ann")).text
+
+
+def test_a_baseline_is_made_of_responses_by_their_numbers(caller):
+    """Both ends included; ends that are not there, or the wrong way round, are refused in a sentence."""
+    _, client = caller
+    put = lambda body: client.put("/v1/streams/chat/baseline", json=body)  # noqa: E731
+    events = client.get("/v1/streams/chat/events").json()["events"][10:20]
+    found = put({"responses": [11, 20]}).json()["baseline"]
+
+    assert found["counts"][""] == [sum(one["goal"] == goal for one in events) for goal in es.FIVE_GOALS.keys]
+    assert client.get("/v1/streams/chat").json()["baseline"] == "responses 11 to 20"
+    for wrong in ([0, 5], [9, 8], [1, 31]):
+        assert "must be from 1 to 30" in put({"responses": wrong}).json()["error"]["message"]
+    assert put({"responses": [1, 2], "window": 5}).status_code == 400

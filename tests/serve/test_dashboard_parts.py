@@ -15,13 +15,26 @@ from hypothesis import strategies as st
 
 import ethostat as es
 from ethostat.ledger import Advance, Ledger, Minute, NewEvent
-from ethostat.ledger.courses import Bucket, bucket_width, buckets, interventions_since, keys_of, latest_alerts, marks
+from ethostat.ledger.courses import (
+    Bucket,
+    bucket_width,
+    buckets,
+    event_before,
+    event_since,
+    goals_between,
+    interventions_since,
+    judged_after,
+    keys_of,
+    latest_alerts,
+    marks,
+)
 from ethostat.maths.entropy import entropy
 from ethostat.server.dashboard import course, live
 from ethostat.server.dashboard.drawing import Scale, band, line, stacks, ticks
 from ethostat.server.dashboard.frame import asset, asset_bytes, duration, goal_classes, link
 from ethostat.server.dashboard.glance import state_of
 from ethostat.server.dashboard.live import Name, Pulse
+from ethostat.server.dashboard.looking import View, window_of
 from ethostat.server.dashboard.tracing import retraced
 from ethostat.server.following import Following, monitor_of
 from ethostat.server.intervening import apply
@@ -74,6 +87,32 @@ def test_a_full_bucket_stays_as_it_is(ledger):
     assert shorter == longer[-len(shorter) :]
     assert shorter[0].first == 176
     assert buckets(ledger, key, cursor=0, last=100) == []
+
+
+def test_events_are_found_by_verdicts_behind_them_and_by_time(ledger):
+    """Counted over events with and without a verdict, as a list of them says; a window ends where its response came."""
+    goals = ["g1", "g2", "g3"] * 40
+    key = told(ledger, goals)
+    for back in (0, 1, 7, 119, 120, 500):
+        assert event_before(ledger, key, cursor=120, judged=back) == max(120 - back, 0)
+    assert judged_after(ledger, key, after=100, cursor=120) == 20
+    assert goals_between(ledger, key, after=0, last=6) == {"g1": 2, "g2": 2, "g3": 2}
+    ledger.append([NewEvent("chat", f"later {n}", goal="g5") for n in range(10)], now=200.0)
+    assert [event_since(ledger, key, cursor=130, time=time) for time in (50.0, 150.0, 250.0)] == [1, 121, 131]
+
+    position = ledger.find_stream("", "chat")
+    latest = window_of(ledger, position, View(1_000), step=120, now=0.0)
+    around = window_of(ledger, position, View(1_000, None, -425), step=120, now=0.0)
+    assert (latest.step, latest.is_latest) == (120, True)
+    assert (around.step, around.cursor, around.is_latest) == (75, 75, False)
+
+
+def test_a_view_is_what_the_query_says_and_else_the_default():
+    """Unknown spans, hours and numbers are as if they had not been asked for."""
+    assert View.of({"last": "1000"}) == View(1_000)
+    assert View.of({"last": "7", "hours": "3", "at": "-1"}) == View()
+    assert View.of({"hours": "24"}) == View(hours=24)
+    assert View.of({"last": "1000", "hours": "24", "at": "77"}).query() == {"last": 1_000, "hours": None, "at": 77}
 
 
 @given(st.integers(1, 10**9), st.integers(1, 500))

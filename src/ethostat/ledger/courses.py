@@ -108,6 +108,59 @@ def buckets(ledger: Ledger, stream_key: int, *, cursor: int, last: int, most: in
     return list(found.values())
 
 
+def event_before(ledger: Ledger, stream_key: int, *, cursor: int, judged: int) -> int:
+    """The number of the last event that has so many events with a verdict behind it, up to event number `cursor`.
+
+    0 where there are not so many.
+    """
+    events = t.events.c
+    here = (events.stream_key == stream_key, events.seq <= cursor, events.goal.is_not(None))
+    if judged <= 0:
+        return cursor
+    rows = ledger._rows(select(events.seq).where(*here).order_by(events.seq.desc()).offset(judged - 1).limit(1))
+    return rows[0].seq - 1 if rows else 0
+
+
+def event_since(ledger: Ledger, stream_key: int, *, cursor: int, time: float) -> int:
+    """The number of the first event that came at this time or later (seconds since 1970), up to `cursor` + 1.
+
+    Events come in the order of their numbers, so that a search by halves finds it.
+    """
+    events = t.events.c
+    low, high = 1, cursor + 1
+    while low < high:
+        middle = (low + high) // 2
+        query = select(events.seq, events.received).where(events.stream_key == stream_key, events.seq >= middle)
+        rows = ledger._rows(query.order_by(events.seq).limit(1))
+        if rows and rows[0].seq <= cursor and rows[0].received < time:
+            low = rows[0].seq + 1
+        else:
+            high = middle
+    return low
+
+
+def judged_after(ledger: Ledger, stream_key: int, *, after: int, cursor: int) -> int:
+    """How many events with a verdict there are behind event number `after`, up to `cursor`."""
+    events = t.events.c
+    here = (events.stream_key == stream_key, events.seq > after, events.seq <= cursor, events.goal.is_not(None))
+    return int(ledger._rows(select(func.count()).where(*here))[0][0])
+
+
+def goals_between(
+    ledger: Ledger, stream_key: int, *, after: int, last: int, edition: int | None = None
+) -> dict[str, int]:
+    """How many events behind `after`, up to `last`, were given each goal; with `edition` of those goals alone.
+
+    Verdicts of no edition count in each.
+    """
+    events = t.events.c
+    here = [events.stream_key == stream_key, events.seq > after, events.seq <= last, events.goal.is_not(None)]
+    if edition is not None:
+        here.append(events.edition.is_(None) | (events.edition == edition))
+    query = select(events.goal, func.count().label("n")).where(*here).group_by(events.goal)
+    return {row.goal: row.n for row in ledger._rows(query)}
+
+
 def keys_of(ledger: Ledger, tenant: str, names: Sequence[str]) -> dict[str, int]:
     """The keys of a tenant's streams by name."""
     found: dict[str, int] = {}

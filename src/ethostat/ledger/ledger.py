@@ -291,14 +291,21 @@ class Ledger:
         tenant: str | None = None,
         stream: str | None = None,
         id: str | None = None,
+        tier: str | None = None,
+        is_open: bool = False,
         before: int | None = None,
         most: int = 100,
     ) -> list[KeptAlert]:
-        """Alerts, the latest first; `before` gives those with a smaller number."""
+        """Alerts, the latest first; `before` gives those with a smaller number, `is_open` those nobody acknowledged."""
         query = reading.ALERTS.order_by(t.alerts.c.number.desc()).limit(most)
-        for column, value in ((t.streams.c.tenant, tenant), (t.streams.c.name, stream), (t.alerts.c.id, id)):
+        alike = (
+            (t.streams.c.tenant, tenant), (t.streams.c.name, stream), (t.alerts.c.id, id), (t.alerts.c.tier, tier)
+        )  # fmt: skip
+        for column, value in alike:
             if value is not None:
                 query = query.where(column == value)
+        if is_open:
+            query = query.where(t.alerts.c.acknowledged_at.is_(None))
         if before is not None:
             query = query.where(t.alerts.c.number < before)
         return [reading.alert_from(row) for row in self._rows(query)]

@@ -15,6 +15,7 @@ worker        a process that classifies
 classifying   what has no verdict goes to the workers, verdicts into the log
 following     monitors through the log in order, each event once
 intervening   what people do to monitors
+baselining    what a stream is held against from now on
 pipeline      the four of them over one ledger
 viewing       streams and alerts as people see them
 metrics       for Prometheus

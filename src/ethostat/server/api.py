@@ -13,10 +13,9 @@ from starlette.routing import Route
 
 from ethostat.errors import InvalidInput, StoreError
 from ethostat.ledger import KeptAlert, Position
-from ethostat.maths.profile import Profile
-from ethostat.monitor import Baseline
 from ethostat.monitor.alert import CHANGE, PAGE
 from ethostat.monitor.policy import seconds
+from ethostat.server.baselining import NewBaseline, baseline_of
 from ethostat.server.following import Followed
 from ethostat.server.ingest import JSON_TYPES, LINE_TYPES, Batch, Reader
 from ethostat.server.intervening import apply
@@ -26,7 +25,6 @@ from ethostat.server.service import NotFound, Service, WrongType, as_json, calle
 from ethostat.server.viewing import alert_view, deployment_view, event_view, minute_view, stream_view
 
 _LARGE = 256 * 1024
-_MOST_WINDOW = 100_000
 _PAGE = 1_000
 T = TypeVar("T")
 
@@ -141,65 +139,17 @@ async def get_events(service: Service, request: Request) -> Response:
     return as_json({"events": await asyncio.to_thread(look)})
 
 
-class NewBaseline(msgspec.Struct):
-    """One of: the next `first` responses, the last `window` ones, or a `profile` of counts by goal."""
-
-    first: int | None = None
-    window: int | None = None
-    profile: dict[str, float] | None = None
-    name: str | None = None
-
-
 async def put_baseline(service: Service, request: Request) -> Response:
     """A new baseline; the evidence begins anew."""
     asked = await _body(service, request, NewBaseline)
 
     def change() -> dict[str, Any]:
         position = _position(service, request)
-        baseline = _baseline(service, position, asked)
+        baseline = baseline_of(service.pipeline.ledger, position, asked, _followed(service, position))
         _intervene(service, request, position, "baseline", {"baseline": baseline.to_dict()})
         return {"stream": position.stream, "baseline": baseline.to_dict()}
 
     return as_json(await asyncio.to_thread(change))
-
-
-def _baseline(service: Service, position: Position, asked: NewBaseline) -> Baseline:
-    given = [value for value in (asked.first, asked.window, asked.profile) if value is not None]
-    if len(given) != 1:
-        raise InvalidInput("a baseline is one of `first`, `window` and `profile`; give one of them")
-    if asked.first is not None:
-        if not 1 <= asked.first <= 10**7:
-            raise InvalidInput(f"`first` must be from 1 to 10,000,000, got {asked.first}")
-        return Baseline.of_first(asked.first)
-    taxonomy = service.pipeline.taxonomy
-    if asked.profile is not None:
-        if unknown := asked.profile.keys() - set(taxonomy.keys):
-            raise InvalidInput(f"goal {min(unknown)[:40]!r} is not one of {', '.join(taxonomy.keys)}")
-        counts = tuple(asked.profile.get(key, 0.0) for key in taxonomy.keys)
-        return Baseline({"": counts}, name=asked.name or "profile", taxonomy=taxonomy.hash)
-    assert asked.window is not None  # noqa: S101 - it is the one that was given
-    profile = _last(service, position, asked.window)
-    return Baseline.of(profile, name=asked.name or f"responses up to {position.cursor}")
-
-
-def _last(service: Service, position: Position, most: int) -> Profile:
-    """The goals of the last responses that were followed."""
-    if not 1 <= most <= _MOST_WINDOW:
-        raise InvalidInput(f"`window` must be from 1 to {_MOST_WINDOW:,} responses, got {most}")
-    followed = _followed(service, position)
-    after = max(position.cursor - most, 0)
-    counts = dict.fromkeys(followed.monitor.taxonomy.keys, 0)
-    while after < position.cursor:
-        rows = service.pipeline.ledger.verdicts(position.stream_key, after=after)
-        for row in rows:
-            if row.seq <= position.cursor and row.goal in counts and row.edition in (None, followed.edition):
-                counts[row.goal] += 1
-        if not rows:
-            break
-        after = rows[-1].seq
-    if not sum(counts.values()):
-        raise InvalidInput(f"none of the last {most} responses has a verdict that is kept; take a longer window")
-    return Profile(tuple(counts.values()))
 
 
 async def delete_stream(service: Service, request: Request) -> Response:

@@ -29,8 +29,8 @@ from ethostat.server.metrics import Metrics
 from ethostat.server.otlp import Naming, otlp_routes
 from ethostat.server.outward import Outward, outward_routes
 from ethostat.server.pipeline import Hooks, Pipeline
-from ethostat.server.proxy import RESERVED, Proxy, ProxySettings
 from ethostat.server.policy import HEADERS
+from ethostat.server.proxy import RESERVED, Proxy, ProxySettings
 from ethostat.server.service import Service, as_json
 from ethostat.server.settings import ServeSettings
 

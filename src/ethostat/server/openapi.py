@@ -224,6 +224,7 @@ def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
             {
                 "first": _or_null({**_WHOLE, "minimum": 1, "maximum": 10**7}),
                 "window": _or_null({**_WHOLE, "minimum": 1, "maximum": 100_000}),
+                "responses": _or_null({"type": "array", "items": _WHOLE, "minItems": 2, "maxItems": 2}),
                 "profile": _or_null(counts),
                 "name": _or_null(_NAME),
             }

@@ -155,9 +155,12 @@ class Store:
             raise InvalidInput(f"run {name!r} could be {', '.join(row.id for row in found)}; give more of its id")
         raise InvalidInput(self._no_such_run(name))
 
-    def runs(self, *, limit: int | None = None) -> list[Run]:
-        """Runs, the latest first."""
-        return [_run_from(row) for row in self._rows(select(t.runs).order_by(t.runs.c.key.desc()).limit(limit))]
+    def runs(self, *, limit: int | None = None, model: str | None = None) -> list[Run]:
+        """Runs, the latest first; of all models, or of this one."""
+        query = select(t.runs).order_by(t.runs.c.key.desc()).limit(limit)
+        if model is not None:
+            query = query.where(t.runs.c.model == model)
+        return [_run_from(row) for row in self._rows(query)]
 
     def delete_run(self, run_id: str) -> None:
         """Forget a run, and of its responses, verdicts and prompts those that no other run uses."""

@@ -6,7 +6,9 @@ board       what pages have at hand
 live        server-sent events: which streams moved
 drawing     figures over time as paths
 course      one stream over its responses
+looking     which of them a page shows
 tracing     the evidence of a young stream, from its log
+streamed    one stream as its page shows it
 glance      streams on a line each
 alerting    an alert, with what its exemplars said
 stored      runs of the store, their reports, comparisons

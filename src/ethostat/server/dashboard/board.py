@@ -21,7 +21,7 @@ from ethostat.server.dashboard.course import Signal
 from ethostat.server.dashboard.glance import Glances
 from ethostat.server.dashboard.live import Name, Pulse, Stamps
 from ethostat.server.dashboard.refusing import problem_page
-from ethostat.server.dashboard.reviewing import Desks
+from ethostat.server.dashboard.reviewing import Desks, Standing
 from ethostat.server.dashboard.tracing import retraced
 from ethostat.server.service import NotFound, Service
 from ethostat.store import Store
@@ -41,6 +41,7 @@ class Board:
         self.is_ending = False
         self.pulse = Pulse(self._stamps, is_ending=lambda: self.is_ending)
         self.desks = Desks()
+        self.standings: dict[str, tuple[str, int, Standing]] = {}
         self.heavy = asyncio.Semaphore(1)
         self._traces: OrderedDict[Name, deque[Signal]] = OrderedDict()
         self._store: Store | None = None

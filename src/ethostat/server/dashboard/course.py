@@ -100,6 +100,7 @@ class Drawn:
     evidence: Chart | None
     signs: Sequence[tuple[float, float | None, Sign]]
     last: Signal | None
+    here: float | None = None
 
 
 def entropies(rows: Sequence[Sequence[float]]) -> list[Estimate]:
@@ -124,9 +125,7 @@ def rows_of(buckets: Sequence[Bucket], taxonomy: Taxonomy, *, step: int) -> list
     return rows_of_many([buckets], taxonomy, steps=[step])[0]
 
 
-def rows_of_many(
-    courses: Sequence[Sequence[Bucket]], taxonomy: Taxonomy, *, steps: Sequence[int]
-) -> list[list[Row]]:
+def rows_of_many(courses: Sequence[Sequence[Bucket]], taxonomy: Taxonomy, *, steps: Sequence[int]) -> list[list[Row]]:
     """The same of many streams: S of all of them is reckoned at once."""
     counts = [[tuple(bucket.counts.get(key, 0) for key in taxonomy.keys) for bucket in one] for one in courses]
     found = iter(entropies([row for one in counts for row in one]))
@@ -187,11 +186,14 @@ def signs_of(
         if at is not None and one.kind in _TOLD:
             version = f" {one.body['version']}" if one.kind == "deployment" else ""
             found.append(Sign(at, one.kind, f"{_TOLD[one.kind]}{version}", one.time))
-    return sorted((one for one in found if one.step >= rows[0].start), key=lambda one: (one.step, one.time))
+    here = (one for one in found if rows[0].start <= one.step <= rows[-1].end)
+    return sorted(here, key=lambda one: (one.step, one.time))
 
 
-def draw(rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], taxonomy: Taxonomy) -> Drawn | None:
-    """The figures; None where there is no response yet."""
+def draw(
+    rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], taxonomy: Taxonomy, *, at: int | None = None
+) -> Drawn | None:
+    """The figures, with a mark at response `at`; None where there is no response."""
     if not rows or rows[-1].end <= rows[0].start:
         return None
     x = Scale(rows[0].start, rows[-1].end, WIDTH)
@@ -199,7 +201,7 @@ def draw(rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], 
     share = Scale(0, 1, HEIGHT, turned=True)
     paths = stacks([(row.start, row.end, [row.counts[place] for place in order]) for row in rows], x, share)
     by_goal = dict(zip(order, paths, strict=True))
-    known = [one for one in signals if one.step >= x.low and math.isfinite(one.evidence)]
+    known = [one for one in signals if x.low <= one.step <= x.high and math.isfinite(one.evidence)]
     return Drawn(
         rows=rows,
         x=x,
@@ -213,6 +215,7 @@ def draw(rows: Sequence[Row], signals: Sequence[Signal], signs: Sequence[Sign], 
             (x.percent(one.step), None if one.since is None else x.percent(one.since), one) for one in signs
         ],
         last=known[-1] if known else None,
+        here=None if at is None or not x.low <= at <= x.high else x.percent(at),
     )  # fmt: skip
 
 

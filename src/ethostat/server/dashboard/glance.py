@@ -19,7 +19,7 @@ STATES = ("alert", "no-data", "learning", "ok")
 """In the order in which streams are shown."""
 URGENCY, NAME, ENTROPY, LAG, ALERT = "urgency", "name", "S", "lag", "alert"
 ORDERS = (URGENCY, NAME, ENTROPY, LAG, ALERT)
-"""Orders of streams: those in alert first, by name, the largest S first, the longest lag first, the latest alert first."""
+"""Orders of streams: those in alert first, by name; largest S, longest lag, latest alert first."""
 PAGE_SIZE = 50
 _RECENT = 1_000
 _MOST_KEPT = 2_000
@@ -99,9 +99,7 @@ class Glances:
         counted = {state: sum(state_of(one.monitor) == state for one in streams) for state in STATES}
         return Listed(rows, counted, len(left), page, pages)
 
-    def _in_order(
-        self, streams: list[Stream], order: str, tenant: str, versions: Mapping[str, int]
-    ) -> list[Stream]:
+    def _in_order(self, streams: list[Stream], order: str, tenant: str, versions: Mapping[str, int]) -> list[Stream]:
         """The order that was asked for; streams that are equal in it by name, those without a value last."""
         by_name = sorted(streams, key=lambda one: one.name.casefold())
         if order == URGENCY:
@@ -127,17 +125,23 @@ class Glances:
             for one in streams
             if (found := self._known.get(_name(one))) is None or found.version != versions.get(one.name, -1)
         ]
+        for stream, entropy in zip(moved, self._entropies(moved), strict=True):
+            self._known[_name(stream)] = _Figures(versions.get(stream.name, -1), entropy)
+
+    def _entropies(self, streams: Sequence[Stream]) -> list[Estimate]:
+        """S of these; streams may have been begun with other goals, and more of them or fewer."""
         nothing = [0.0] * len(self._taxonomy.goals)
-        counts = [nothing if one.monitor is None else one.monitor["state"]["counts"] for one in moved]
-        for one, entropy in zip(moved, entropies(counts), strict=True):
-            self._known[_name(one)] = _Figures(versions.get(one.name, -1), entropy)
+        counts = [nothing if one.monitor is None else one.monitor["state"]["counts"] for one in streams]
+        found: dict[int, Estimate] = {}
+        for goals in {len(row) for row in counts}:
+            places = [place for place, row in enumerate(counts) if len(row) == goals]
+            found.update(zip(places, entropies([counts[place] for place in places]), strict=True))
+        return [found[place] for place in range(len(streams))]
 
     def _draw(self, streams: Sequence[Stream], keys: Mapping[str, int]) -> None:
         """The courses that are not drawn yet, all at once."""
         moved = [one for one in streams if not self._known[_name(one)].is_drawn]
-        found = [
-            buckets(self._ledger, keys[one.name], cursor=one.cursor, last=_RECENT, most=20) for one in moved
-        ]
+        found = [buckets(self._ledger, keys[one.name], cursor=one.cursor, last=_RECENT, most=20) for one in moved]
         steps = [0 if one.monitor is None else one.monitor["state"]["step"] for one in moved]
         for one, rows in zip(moved, rows_of_many(found, self._taxonomy, steps=steps), strict=True):
             drawn = spark(rows, len(self._taxonomy.goals))

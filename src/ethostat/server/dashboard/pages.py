@@ -9,26 +9,23 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ethostat.ledger.courses import buckets, interventions_since
-from ethostat.maths.entropy import entropy
-from ethostat.maths.panel import aligned_share
 from ethostat.monitor.alert import CHANGE, PAGE
+from ethostat.server.baselining import MOST_WINDOW
 from ethostat.server.dashboard import course, granted, labels
 from ethostat.server.dashboard.alerting import alert_shown
 from ethostat.server.dashboard.board import Board, Page, page_route, work
-from ethostat.server.dashboard.frame import get_asset, goal_classes, link, query_of, render
-from ethostat.server.dashboard.glance import ALERT, ENTROPY, LAG, NAME, ORDERS, STATES, URGENCY, Wanted, state_in_words
-from ethostat.server.dashboard.live import Name
-from ethostat.server.following import monitor_of
+from ethostat.server.dashboard.frame import get_asset, goal_classes, is_whole, link, query_of, render
+from ethostat.server.dashboard.glance import ALERT, ENTROPY, LAG, NAME, ORDERS, STATES, URGENCY, Wanted
+from ethostat.server.dashboard.looking import HOURS, SPANS, View
+from ethostat.server.dashboard.streamed import corrected_shown, stream_shown
 from ethostat.server.policy import HEADERS
 from ethostat.server.service import NotFound, tenant_of
 
-SPANS = (1_000, 10_000, 100_000)
-"""How many of the last responses a stream's page shows."""
 _ALERTS = 50
+_SHOWN = {"": "all", "open": "open", "pages": "pages"}
 _ORDERS = {
     URGENCY: "in alert first",
-    NAME: "by name",
+    NAME: "A to Z",
     ENTROPY: "largest S first",
     LAG: "longest lag first",
     ALERT: "latest alert first",
@@ -88,56 +85,23 @@ async def streams(board: Board, request: Request) -> Response:
 async def stream(board: Board, request: Request) -> Response:
     """One stream over its responses."""
     asked, tenant = query_of(request), tenant_of(request)
-    name, span = asked.get("name", ""), _whole(asked, "last", SPANS[1])
-    span = span if span in SPANS else SPANS[1]
-    shown = await work(lambda: _stream(board, tenant, name, span))
+    name, view = asked.get("name", ""), View.of(asked)
+    shown = await work(lambda: stream_shown(board, tenant, name, view))
+    corrected = None
+    if is_whole(request) and asked.get("part") != "live":
+        corrected = await work(lambda: corrected_shown(board, name))
     return render(
         request,
         _part(asked, "stream"),
         name=name,
-        span=span,
         spans=SPANS,
+        hours=HOURS,
         classes=goal_classes(shown["taxonomy"].aligned),
-        part=link("/stream", name=name, last=span, part="live"),
+        part=link("/stream", name=name, **view.query(), part="live"),
+        corrected=corrected,
+        most_window=MOST_WINDOW,
         **shown,
     )
-
-
-def _stream(board: Board, tenant: str, name: str, span: int) -> dict[str, Any]:
-    ledger = board.ledger
-    position = ledger.find_stream(tenant, name)
-    if position is None:
-        raise NotFound("there is no such stream; the first page lists all")
-    monitor = monitor_of(position, board.service.pipeline.template)
-    taxonomy = monitor.taxonomy  # until its next event a stream keeps the goals that it had
-    found = buckets(ledger, position.stream_key, cursor=position.cursor, last=span)
-    rows = course.rows_of(found, taxonomy, step=monitor.step)
-    now = course.reading_of(monitor)
-    kept = course.signals_of(ledger.minutes(position.stream_key), step=monitor.step)
-    seen = board.trace(Name(tenant, name), now, position)
-    alerts = ledger.alerts(tenant=tenant, stream=name, most=_ALERTS)
-    known = {one.step: one for one in (*kept, *course.signals_in(alerts), *seen)}
-    signals = [known[step] for step in sorted(known)]
-    after = max(found[0].first - 1, 0) if found else 0
-    done = interventions_since(ledger, position.stream_key, after=after)
-    listed = ledger.streams(tenant=tenant, name=name)
-    waits = listed[0].waits_since if listed else None
-    return {
-        "taxonomy": taxonomy,
-        "drawn": course.draw(rows, signals, course.signs_of(alerts, done, found, rows), taxonomy),
-        "monitor": monitor,
-        "state": monitor.state,
-        "said": state_in_words(monitor),
-        "promise": course.promise_words(monitor),
-        "entropy": entropy(monitor.counts),
-        "aligned": aligned_share([list(map(round, monitor.counts))], taxonomy.aligned) if sum(monitor.counts) else None,
-        "counted": sum(position.counts.values()),
-        "failures": position.failures,
-        "waiting": course.is_behind(position),
-        "lag": 0.0 if waits is None else max(0.0, board.service.pipeline.now() - waits),
-        "evidence": now,
-        "alerts": alerts,
-    }
 
 
 async def live(board: Board, request: Request) -> Response:
@@ -149,13 +113,27 @@ async def live(board: Board, request: Request) -> Response:
 
 
 async def alerts(board: Board, request: Request) -> Response:
-    """Alerts, the latest first."""
+    """Alerts, the latest first: all, those that nobody acknowledged, or pages alone."""
     asked, tenant = query_of(request), tenant_of(request)
-    name, before = asked.get("stream"), _whole(asked, "before", 2**62)
-    found = await work(lambda: board.ledger.alerts(tenant=tenant, stream=name, before=before, most=_ALERTS + 1))
+    name, before, show = asked.get("stream"), _whole(asked, "before", 2**62), asked.get("show", "")
+    show = show if show in _SHOWN else ""
+    tier, is_open = PAGE if show == "pages" else None, show == "open"
+    found = await work(
+        lambda: board.ledger.alerts(
+            tenant=tenant, stream=name, tier=tier, is_open=is_open, before=before, most=_ALERTS + 1
+        )
+    )
     older = found[_ALERTS - 1].number if len(found) > _ALERTS else None
-    part = link("/alerts", stream=name, part="live")
-    return render(request, _part(asked, "alerts"), alerts=found[:_ALERTS], older=older, stream=name, part=part)
+    return render(
+        request,
+        _part(asked, "alerts"),
+        alerts=found[:_ALERTS],
+        older=older,
+        stream=name,
+        show=show,
+        shown=_SHOWN,
+        part=link("/alerts", stream=name, show=show or None, part="live"),
+    )
 
 
 async def alert(board: Board, request: Request) -> Response:

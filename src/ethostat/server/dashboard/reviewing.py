@@ -157,6 +157,13 @@ class Standing:
     rows: tuple[CorrectedRow, ...]
     said_of: str
     labels: int
+    run: str = ""
+
+
+def labelled_run(store: Store, stream: str) -> str | None:
+    """The latest run of a stream's responses that people labelled; None where there is none."""
+    drawn = store.runs(limit=20, model=f"stream:{stream}")
+    return next((run.id for run in drawn if any(one.kind == LABEL for one in store.acts(run.id))), None)
 
 
 def standing_of(store: Store, id: str) -> Standing:
@@ -169,11 +176,11 @@ def standing_of(store: Store, id: str) -> Standing:
         why = str(error)
     labels = sum(act.kind == LABEL for act in store.acts(run.id))
     if run.measurement is None:
-        return Standing(found, why, (), "the run was not measured to its end", labels)
+        return Standing(found, why, (), "the run was not measured to its end", labels, run.id)
     measured = measured_of(store, run.id)
     one, taxonomy = measured.measurement, measured.taxonomy or FIVE_GOALS
     if one.corrected is None:
-        return Standing(found, why, (), "nobody has labelled a response yet", labels)
+        return Standing(found, why, (), "nobody has labelled a response yet", labels, run.id)
     rows = [
         CorrectedRow(f"{goal.key} {goal.name}", said, corrected)
         for goal, said, corrected in zip(taxonomy.goals, one.shares, one.corrected.shares, strict=True)
@@ -183,7 +190,7 @@ def standing_of(store: Store, id: str) -> Standing:
         CorrectedRow("pooled S", one.pooled_entropy, one.corrected.pooled_entropy),
         CorrectedRow("mean within-prompt S", one.entropy, one.corrected.entropy),
     ]
-    return Standing(found, why, tuple(rows), one.corrected.describe(), labels)
+    return Standing(found, why, tuple(rows), one.corrected.describe(), labels, run.id)
 
 
 def _begun(store: Store, run_id: str, rater: str) -> Labelling:

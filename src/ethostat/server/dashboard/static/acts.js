@@ -8,7 +8,7 @@
     for (const each of form.elements) {
       if (!each.name || each.value === "" || (each.type === "checkbox" && !each.checked)) continue;
       if (each.dataset.list === undefined) body[each.name] = valueOf(each);
-      else body[each.name] = [...(body[each.name] ?? []), each.value];
+      else body[each.name] = [...(body[each.name] ?? []), valueOf(each)];
     }
     return body;
   };

@@ -18,8 +18,9 @@ from ethostat.experiments.frame import (
     write_whole,
 )
 from ethostat.experiments.markdown import table
+from ethostat.experiments.threshold import THRESHOLD
 
-EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC,)
+EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, THRESHOLD)
 """The experiments, in the order of the claims page."""
 
 _OPENING = """\

@@ -18,9 +18,10 @@ from ethostat.experiments.frame import (
     write_whole,
 )
 from ethostat.experiments.markdown import table
+from ethostat.experiments.month import MONTH
 from ethostat.experiments.threshold import THRESHOLD
 
-EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, THRESHOLD)
+EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, THRESHOLD, MONTH)
 """The experiments, in the order of the claims page."""
 
 _OPENING = """\

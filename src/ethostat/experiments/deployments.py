@@ -6,7 +6,7 @@ with replacement. Its goal is drawn here from the law that this makes, which is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -135,7 +135,7 @@ class Streams(NamedTuple):
 def law_of(deployment: Deployment, prompts: PromptSet, usual: Pool, changed: Pool | None, goals: Sequence[str]) -> Law:
     """The law that pools give a deployment; without a changed one, both are the usual."""
     ids = [[one.id for one in prompts if one.category == f"{deployment.name}/{group}"] for group in deployment.groups]
-    pools: list[Mapping[str, tuple[str, ...]]] = [usual, usual if changed is None else changed]
+    pools: list[Pool] = [usual, usual if changed is None else changed]
     return Law(np.array([[shares(pool, group, goals) for group in ids] for pool in pools]))
 
 

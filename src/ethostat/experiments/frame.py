@@ -78,6 +78,12 @@ class Work:
         write_whole(path, as_json(found))
         return json.loads(as_json(found))  # type: ignore[no-any-return]
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all steps that are kept, whichever run took them."""
+        kept = (json.loads(path.read_text(encoding="utf-8")) for path in self.path.glob("*.json"))
+        return float(sum(one["step"]["cpu_seconds"] for one in kept))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:

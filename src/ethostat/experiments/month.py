@@ -24,7 +24,7 @@ from ethostat.errors import EthostatError
 from ethostat.experiments import month_page
 from ethostat.experiments.alarms import entropy_of, page_places
 from ethostat.experiments.frame import Experiment, Figures, Settings, Work
-from ethostat.experiments.traffic import BEGINS, EVENTS, REPAIRED, ROUTES, Month, simulate
+from ethostat.experiments.traffic import BEGINS, EVENTS, REPAIRED, REPEATS, ROUTES, Month, simulate
 from ethostat.maths.detectors import PaperThreshold
 from ethostat.taxonomy import FIVE_GOALS
 
@@ -42,15 +42,26 @@ class Setup:
     title: str
     first: int
     run_length: int
+    more: tuple[str, ...] = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
         """As they stand on the command line."""
-        return ("--baseline", f"first:{self.first}", "--run-length", str(self.run_length), "--no-warn", "--workers", "1")
+        return (
+            *self.more,
+            "--baseline",
+            f"first:{self.first}",
+            "--run-length",
+            str(self.run_length),
+            "--no-warn",
+            "--workers",
+            "1",
+        )
 
 
 AS_IT_COMES = Setup("as-it-comes", "as it comes", 500, 10_000)
-CHOSEN = Setup("chosen", "chosen for this traffic", 5_000, 100_000)
+CHOSEN = Setup("chosen", "more is normal, and a longer run length", 5_000, 100_000)
+BY_SESSION = Setup("by-session", "the same by session", 5_000, 100_000, ("--session", "session"))
 
 
 class ServiceFailed(EthostatError):
@@ -61,11 +72,12 @@ def run(settings: Settings) -> Figures:
     """One month, told to a service in each setup, and the paper's rule on the same verdicts."""
     work = Work.of("month", settings)
     month = simulate(np.random.default_rng(settings.seed), SHORT if settings.short else FULL)
-    setups = (AS_IT_COMES,) if settings.short else (AS_IT_COMES, CHOSEN)
-    return {
+    setups = (AS_IT_COMES,) if settings.short else (AS_IT_COMES, CHOSEN, BY_SESSION)
+    found: Figures = {
         "responses": len(month),
         "days": float(month.days.max()),
         "streams": _streams(month),
+        "repeats": REPEATS,
         "events": [_event(one) for one in EVENTS],
         "setups": {
             one.name: {"title": one.title, "first": one.first, "run_length": one.run_length, "flags": list(one.flags)}
@@ -75,6 +87,7 @@ def run(settings: Settings) -> Figures:
         "one_stream": work.step("one-stream", partial(one_stream, month)),
         "paper": work.step("paper", partial(paper, month)),
     }
+    return found | {"cpu_seconds": work.cpu_seconds}
 
 
 def served(setup: Setup, month: Month, work: Path, settings: Settings) -> Figures:
@@ -142,7 +155,9 @@ def paper(month: Month) -> Figures:
         counts = np.eye(len(FIVE_GOALS.goals))[goals[: steps * size]].reshape(steps, size, -1).sum(axis=1)
         fired = np.abs(np.diff(entropy_of(counts))) > PaperThreshold(5).threshold
         ends = days[2 * size - 1 : steps * size : size]
-        changed = np.array([any(event.covers(route.name, day) for event in EVENTS) for day in ends.tolist()], dtype=bool)
+        changed = np.array(
+            [any(event.covers(route.name, day) for event in EVENTS) for day in ends.tolist()], dtype=bool
+        )
         rows.append(
             {
                 "stream": route.name, "steps": len(fired), "alarms": int(fired.sum()),

@@ -43,16 +43,19 @@ def _made(figures: Figures) -> str:
         for one in figures["streams"]
     ]
     streams = table(("stream", "responses", "a day", "risky prompts"), rows)
+    copied = percent(figures["repeats"], decimals=0)
     return f"""## How the month is made
 
-{figures["responses"]:,} responses in {figures["days"]:.0f} days, on six routes, in sessions of four on average, most of them at three in
-the afternoon, fewer at weekends. At night a quarter more of the prompts are risky than over the day. **What responses truly are is drawn**;
-what the service is told is what a classifier says of them, by the confusion matrix that the built-in one has on held-out
-rows. One response in five is whatever its session is about, so that responses of a session depend on each other.
+{figures["responses"]:,} responses in {figures["days"]:.0f} days, on six routes, in sessions of four on average, most of
+them at three in the afternoon, fewer at weekends. At night a quarter more of the prompts are risky than over the day.
+**What responses truly are is drawn**; what the service is told is what a classifier says of them, by the confusion
+matrix that the built-in one has on held-out rows. Of the verdicts of a session {copied} are whatever the session is
+about, so that they depend on each other.
 
 {streams}
 
-The month is told to `ethostat serve` over HTTP, in order, with its own times, as fast as it is taken; SQLite, one process."""
+The month is told to `ethostat serve` over HTTP, in order, with its own times, as fast as it is taken; SQLite, one
+process."""
 
 
 def _events(figures: Figures) -> str:
@@ -81,13 +84,16 @@ def _setup(figures: Figures, name: str) -> str:
     expected = figures["responses"] / one["run_length"]
     return f"""### {one["title"].capitalize()}
 
-`ethostat serve {" ".join(one["flags"])}`: the first {one["first"]:,} responses of each stream are normal, and one false page in
+`ethostat serve {" ".join(one["flags"])}`: the first {one["first"]:,} responses of each stream are normal, and one
+false page in
 {one["run_length"]:,} responses is promised of each.
 
 {table(("change", "stream", "paged", "after"), rows)}
 
-{len(one["pages"])} pages in all, **{len(false)} of them false**{f" ({by_stream})" if false else ""}; over six streams the promise allows
-{expected:.0f} if responses were independent and the traffic the same at every hour. Monitors said {len(one["recovered"])} times that it was
+{len(one["pages"])} pages in all, **{len(false)} of them false**{f" ({by_stream})" if false else ""}; over six streams
+the promise allows
+{expected:.0f} if responses were independent and the traffic the same at every hour. Monitors said
+{len(one["recovered"])} times that it was
 over."""
 
 
@@ -116,42 +122,48 @@ def _one_stream(figures: Figures) -> str:
     pages = figures["one_stream"]["pages"]
     during = [day for day in pages if any(one["day"] <= day < one["until"] for one in figures["events"])]
     return (
-        f"The same Monitor over all routes as one stream (the first {figures['setups']['as-it-comes']['first']} responses are normal; not "
-        f"through the service) pages {len(pages)} times, {len(during)} of them while something was going on, the campaign and "
-        "the upgrade that was announced among it: a mix that moves is a change there. Streams by route are what prevents it."
+        f"The same Monitor over all routes as one stream (the first {figures['setups']['as-it-comes']['first']} "
+        "responses are normal; not "
+        f"through the service) pages {len(pages)} times, {len(during)} of them while something was going on, the "
+        "campaign and "
+        "the upgrade that was announced among it: a mix that moves is a change there. Streams by route are what "
+        "prevents it."
     )
 
 
 def _cost(figures: Figures) -> str:
-    rows = []
-    for one in figures["setups"].values():
-        cost = one["cost"]
-        rows.append(
-            (
-                one["title"], f"{cost['seconds']:,.0f} s", f"{cost['per_second']:,.0f}", f"{cost['cpu_seconds']:,.0f} s",
-                f"{cost['cpu_microseconds_each']:.0f} µs", f"{cost['bytes'] / 1e6:,.0f} MB", f"{cost['bytes_each']:.0f}",
-                f"{cost['memory'] / 1e6:,.0f} MB",
-            )
-        )  # fmt: skip
-    heading = ("setup", "the month took", "responses a second", "CPU of the service", "each", "database", "bytes each", "memory")
+    rows = [_cost_row(one["title"], one["cost"]) for one in figures["setups"].values()]
+    heading = ("setup", "took", "responses a second", "CPU of the service", "each", "database", "bytes each", "memory")
     return (
         table(heading, rows)
-        + "\n\nThe client that makes and tells the month shares the processors; other work may have, too. What is not in these "
-        "figures: classifying. The month's verdicts came ready."
+        + "\n\nThe client that makes and tells the month shares the processors; other work may have, too. "
+        "Classifying is not in these figures: the month's verdicts came ready."
     )
 
 
-_LIMITS = """- A simulated month: its profiles, sizes of changes and rhythm are ours. What is real is the path: HTTP, the database,
-  the monitors, epochs, and what an operator does.
+def _cost_row(title: str, cost: Mapping[str, float]) -> tuple[str, ...]:
+    return (
+        title,
+        f"{cost['seconds']:,.0f} s",
+        f"{cost['per_second']:,.0f}",
+        f"{cost['cpu_seconds']:,.0f} s",
+        f"{cost['cpu_microseconds_each']:.0f} µs",
+        f"{cost['bytes'] / 1e6:,.0f} MB",
+        f"{cost['bytes_each']:.0f}",
+        f"{cost['memory'] / 1e6:,.0f} MB",
+    )
+
+
+_LIMITS = """- A simulated month: its profiles, sizes of changes and rhythm are ours. What is real is the path: HTTP,
+  the database, the monitors and their epochs.
 - A page within the time of a change, on one of its streams, is taken as about it; a false one may hide there.
-- The classifier says g2 of one good answer in eight. A change of a few points of the truth is smaller in its verdicts,
-  and takes hours to be seen.
+- The classifier says g2 of one good answer in eight. A change of a few points of the truth takes hours to see.
 - Sessions and the nights break the independence that the promise rests on; false pages are counted with that in."""
 
 
 def claims(figures: Figures) -> Sequence[Claim]:
     """Whether live monitoring is feasible: the paper's second open question."""
-    name, one = list(figures["setups"].items())[-1]
+    one = list(figures["setups"].values())[-1]
     wanted = [day for event in one["found"].values() for day in event.values()]
     found, false = sum(day is not None for day in wanted), len(one["false"])
     paper = sum(row["alarms"] for row in figures["paper"]["streams"])
@@ -164,8 +176,10 @@ def claims(figures: Figures) -> Sequence[Claim]:
         ),
         Claim(
             "whether monitoring scales to production traffic is an open question",
-            f"set as {one['title']}: {found} of {len(wanted)} changes of streams paged, {false} false pages ({allowed:.0f} allowed), "
-            f"{one['cost']['cpu_microseconds_each']:.0f} microseconds of a processor and {one['cost']['bytes_each']:.0f} bytes a response",
+            f"`ethostat serve {' '.join(one['flags'])}`: {found} of {len(wanted)} changes of streams paged, "
+            f"{false} false pages ({allowed:.0f} allowed), "
+            f"{one['cost']['cpu_microseconds_each']:.0f} microseconds of a processor and "
+            f"{one['cost']['bytes_each']:.0f} bytes a response",
             Finding.CONFIRMED if found == len(wanted) and false <= 2 * allowed else Finding.NOT_CONFIRMED,
         ),
     ]

@@ -28,7 +28,7 @@ TOKENS = 24
 """An answer is cut there: enough to tell help from refusal, and little enough for a processor."""
 SLOTS, CONTEXT = 16, 512
 
-Pool = Mapping[str, tuple[str, ...]]
+Pool = Mapping[str, Sequence[str]]
 """The goals of the responses to each prompt, by prompt id, in the order of their seeds."""
 
 
@@ -94,5 +94,5 @@ def gather(
 
 def shares(pool: Pool, ids: Sequence[str], goals: Sequence[str]) -> list[float]:
     """The mean profile (K,) of prompts that are asked equally often."""
-    each = [[pool[id].count(goal) / len(pool[id]) for goal in goals] for id in ids]
+    each = [[list(pool[id]).count(goal) / len(pool[id]) for goal in goals] for id in ids]
     return [sum(column) / len(each) for column in zip(*each, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -76,15 +76,12 @@ def run(settings: Settings) -> Figures:
     chat = size.deployments[-1]
     wanted = asked(np.random.default_rng(settings.seed), chat, prompts, size.course)
     usual = replace(USUAL, decoding=replace(USUAL.decoding, max_tokens=size.tokens))
-    figures["live"] = live(
-        usual,
-        wanted,
-        size.course,
-        run_length=RUN_LENGTH,
-        seed=settings.seed,
-        work=work.path,
+    told = partial(
+        live, usual, wanted, size.course, run_length=RUN_LENGTH, seed=settings.seed, work=work.path,
         on_stage=settings.progress,
-    )
+    )  # fmt: skip
+    figures["live"] = work.step("live", told)
+    figures["cpu_seconds"] = work.cpu_seconds
     return figures
 
 
@@ -191,10 +188,15 @@ def _pools(settings: Settings, size: Size, prompts: PromptSet, work: Work, wante
     for one in (USUAL, *(one for one in CHANGED if one.name in wanted)):
         samples = size.samples if one is USUAL else size.samples_changed
         setting = replace(one, decoding=replace(one.decoding, max_tokens=size.tokens))
-        found[one.name] = gather(
-            setting, prompts, samples=samples, seed=settings.seed, work=work.path, on_stage=settings.progress
+        sampled = partial(
+            gather, setting, prompts, samples=samples, seed=settings.seed, work=work.path, on_stage=settings.progress
         )
+        found[one.name] = work.step(f"pool-{one.name}", partial(_as_step, sampled))["goals"]
     return found
+
+
+def _as_step(sampled: Callable[[], Pool]) -> Figures:
+    return {"goals": {id: list(goals) for id, goals in sampled().items()}}
 
 
 def _counts(pool: Pool, prompts: PromptSet) -> dict[str, dict[str, int]]:

@@ -279,9 +279,9 @@ def live_failure(one: Figures) -> int | None:
 
 def _limits(figures: Figures) -> str:
     tokens, prompts = figures["tokens"], figures["prompts"]
-    return f"""- The model is small and often wrong; the classifier errs, on answers cut at {tokens} tokens more than on whole
-  ones. Both are the same before and after a change, which is what an alarm is about; the shares of goals are not those of
-  a larger model.
+    return f"""- The model is small and often wrong; the classifier errs, on answers cut at {tokens} tokens more than on
+  whole ones. Both are the same before and after a change, which is what an alarm is about; the shares of goals are not
+  those of a larger model.
 - Pools hold a few responses a prompt. A drawn stream has no more kinds of answers than its pool; that makes what is
   drawn independent, as the promise wants it, which real traffic is not (sessions, users who come back).
 - That a share doubles says nothing where it was tiny or large: a share above one half cannot double.

@@ -1,4 +1,4 @@
-"""Traffic: a simulated month of verdicts as a service gets them: routes, rhythm, sessions, changes, a classifier's errors.
+"""Traffic: a simulated month of verdicts: routes, rhythm, sessions, changes, and a classifier's errors.
 
 What a response truly is is drawn; what the service is told is what a classifier with a known confusion matrix says of
 it. Everything that changes is written down beforehand, so that each page can be told true or false.
@@ -22,8 +22,8 @@ BEGINS = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 30
 _WEEKEND = 0.6
 _SWELL, _BUSIEST = 0.8, 15.0
-_REPEATS = 0.22
-"""The chance that a response is what its session is about: an intraclass correlation of its square, .05."""
+REPEATS = 0.3
+"""The chance that a verdict is what its session is about: an intraclass correlation of its square, .09."""
 _TURNS = 4.0
 _GAP = timedelta(seconds=75).total_seconds()
 _OLDER = 0.08
@@ -89,13 +89,17 @@ EVENTS = (
         "mix", "a campaign: Spanish support doubles, German chat halves, for two days", 8.5, 10.5,
         tuple(one.name for one in ROUTES), is_harmless=True,
     ),
-    Event("swap", "the model of the chat is swapped, and nobody says so; rolled back after two days", 14.125, 16.5, CHATS),
+    Event(
+        "swap", "the model of the chat is swapped, and nobody says so; rolled back after two days", 14.125, 16.5, CHATS
+    ),
     Event(
         "upgrade", "the classifier is upgraded, which the operator says of these streams", UPGRADE, UPGRADE + 0.1,
         tuple(one.name for one in ROUTES if one.name not in FORGOTTEN), is_told=True, is_harmless=True,
     ),
     Event("forgotten", "the same upgrade, of which nobody says anything here", UPGRADE, REPAIRED, FORGOTTEN),
-    Event("creep", "a jailbreak spreads in English chat: risky prompts triple over five days", 24.0, 30.0, ("chat/en",)),
+    Event(
+        "creep", "a jailbreak spreads in English chat: risky prompts triple over five days", 24.0, 30.0, ("chat/en",)
+    ),
 )  # fmt: skip
 
 
@@ -154,10 +158,8 @@ def simulate(rng: np.random.Generator, responses: int) -> Month:
     session = np.repeat(np.arange(len(begins)), turns)
     place = np.arange(len(session)) - np.repeat(turns.cumsum() - turns, turns)
     seconds = begins[session] + place * _GAP * rng.uniform(0.4, 1.6, len(session))
-    about = true_goals(rng, begins / 86_400, routes)
-    truth = true_goals(rng, seconds / 86_400, routes[session])
-    truth = np.where(rng.random(len(truth)) < _REPEATS, about[session], truth)
-    goals = _classified(rng, truth, seconds / 86_400)
+    about = _verdicts(rng, begins / 86_400, routes)[session]
+    goals = np.where(rng.random(len(session)) < REPEATS, about, _verdicts(rng, seconds / 86_400, routes[session]))
     order = np.argsort(seconds, kind="stable")
     order = order[seconds[order] < DAYS * 86_400]
     return Month(seconds[order], routes[session][order], session[order], goals[order])
@@ -166,7 +168,7 @@ def simulate(rng: np.random.Generator, responses: int) -> Month:
 def true_goals(rng: np.random.Generator, days: Floats, routes: np.ndarray) -> np.ndarray:
     """What responses at these times on these routes truly are: goals (n,)."""
     shares = profiles(days, routes)
-    return (rng.random((len(days), 1)) > shares.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    return np.asarray((rng.random((len(days), 1)) > shares.cumsum(axis=1)[:, :-1]).sum(axis=1))
 
 
 def profiles(days: Floats, routes: np.ndarray) -> Floats:
@@ -178,7 +180,9 @@ def profiles(days: Floats, routes: np.ndarray) -> Floats:
     is_creeping = np.isin(routes, [_place(name) for name in creep.streams])
     risky = np.where(is_creeping, risky * (1 + 2 * np.clip((days - creep.day) / 5, 0, 1)), risky)
     swap = _event("swap")
-    is_swapped = np.isin(routes, [_place(name) for name in swap.streams]) & (days >= swap.day) & (days < swap.until - 0.375)
+    is_swapped = (
+        np.isin(routes, [_place(name) for name in swap.streams]) & (days >= swap.day) & (days < swap.until - 0.375)
+    )
     answered = np.where(is_swapped[:, None], RISKY_AFTER_SWAP, RISKY)
     return np.asarray((1 - risky)[:, None] * np.array(ORDINARY) + risky[:, None] * answered)
 
@@ -198,10 +202,11 @@ def _sessions(rng: np.random.Generator, count: int) -> tuple[Floats, np.ndarray]
     return begins, (rng.random((count, 1)) > edges).sum(axis=1)
 
 
-def _classified(rng: np.random.Generator, truth: np.ndarray, days: Floats) -> np.ndarray:
-    upgraded = confusion()
+def _verdicts(rng: np.random.Generator, days: Floats, routes: np.ndarray) -> np.ndarray:
+    """What the classifier of the day says of what is true then."""
+    truth, upgraded = true_goals(rng, days, routes), confusion()
     edges = np.stack([older(upgraded), upgraded]).cumsum(axis=2)[..., :-1]
-    return (rng.random((len(truth), 1)) > edges[(days >= UPGRADE).astype(int), truth]).sum(axis=1)
+    return np.asarray((rng.random((len(truth), 1)) > edges[(days >= UPGRADE).astype(int), truth]).sum(axis=1))
 
 
 def _times(seconds: Floats) -> list[str]:

@@ -33,15 +33,16 @@ class Size:
     tokens: int
     samples: int
     samples_changed: int
+    dealt: int
     streams: int
     quiet: int
     after: int
     course: Course
 
 
-FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, 8, 4, 20, 20_000, 3_000, Course(150, 200, 100, 400, 0.6, 100))
+FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, 8, 4, 100, 12, 15_000, 3_000, Course(100, 120, 80, 260, 0.6, 60))
 _CHEAP = tuple(one for one in DRIFTS if one.name in ("pressure", "no-system"))
-SHORT = Size(DEPLOYMENTS[-1:], _CHEAP, 1, 8, 4, 4, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4))
+SHORT = Size(DEPLOYMENTS[-1:], _CHEAP, 1, 8, 4, 4, 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4))
 
 
 def run(settings: Settings) -> Figures:
@@ -106,7 +107,7 @@ class _Steps:
     def held_out(self) -> Figures:
         """One half of the usual pool teaches the Monitor, the other half is its stream, each response once."""
         return held_out(
-            np.random.default_rng((self.settings.seed, 99)), self.pools["usual"], runs=self.size.streams * 5
+            np.random.default_rng((self.settings.seed, 99)), self.pools["usual"], runs=self.size.dealt
         )
 
     def drift(self, drift: Drift) -> Figures:

@@ -106,9 +106,7 @@ class _Steps:
 
     def held_out(self) -> Figures:
         """One half of the usual pool teaches the Monitor, the other half is its stream, each response once."""
-        return held_out(
-            np.random.default_rng((self.settings.seed, 99)), self.pools["usual"], runs=self.size.dealt
-        )
+        return held_out(np.random.default_rng((self.settings.seed, 99)), self.pools["usual"], runs=self.size.dealt)
 
     def drift(self, drift: Drift) -> Figures:
         """Every deployment under one drift."""

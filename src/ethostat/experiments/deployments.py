@@ -114,7 +114,6 @@ DRIFTS = (
     ),
     Drift("no-system", "the system prompt is lost at once", "no-system", _at_once, _steady),
     Drift("coarse", "weights of 3 bits in place of 4, at once", "coarse", _at_once, _steady),
-    Drift("hot", "temperature 1.3 in place of 0.7, at once", "hot", _at_once, _steady),
 )
 
 

@@ -233,7 +233,7 @@ def _alerts(client: httpx.Client, stream: str | None = None) -> list[dict[str, A
 
 def _page(alert: Mapping[str, Any]) -> dict[str, Any]:
     day = (datetime.fromisoformat(alert["time"]) - BEGINS).total_seconds() / 86_400
-    return {"stream": alert["stream"], "day": round(day, 4), "step": alert["step"], "message": alert["message"]}
+    return {"stream": alert["stream"], "day": round(day, 4)}
 
 
 @contextmanager

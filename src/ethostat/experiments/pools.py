@@ -60,7 +60,6 @@ CHANGED = (
     Setting("base", "the model swapped for Gemma 3 270M, a base model", _gemma, _USUAL),
     Setting("no-system", "the system prompt removed", _smollm2, Decoding(max_tokens=TOKENS)),
     Setting("coarse", "weights of 4 bits -> 3 bits", _coarse, _USUAL),
-    Setting("hot", "temperature 0.7 -> 1.3", _smollm2, Decoding(1.3, max_tokens=TOKENS, system=SYSTEM)),
 )
 
 

@@ -31,8 +31,7 @@ class Size:
     drifts: tuple[Drift, ...]
     prompts: int
     tokens: int
-    samples: int
-    samples_changed: int
+    samples: Mapping[str, int]
     dealt: int
     streams: int
     quiet: int
@@ -40,9 +39,10 @@ class Size:
     course: Course
 
 
-FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, 8, 4, 100, 12, 15_000, 3_000, Course(100, 120, 80, 260, 0.6, 60))
+_SAMPLES = {"usual": 8, "base": 4, "no-system": 2, "coarse": 2}
+FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, _SAMPLES, 100, 12, 15_000, 3_000, Course(100, 120, 80, 260, 0.6, 60))
 _CHEAP = tuple(one for one in DRIFTS if one.name in ("pressure", "no-system"))
-SHORT = Size(DEPLOYMENTS[-1:], _CHEAP, 1, 8, 4, 4, 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4))
+SHORT = Size(DEPLOYMENTS[-1:], _CHEAP, 1, 8, dict.fromkeys(_SAMPLES, 4), 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4))
 
 
 def run(settings: Settings) -> Figures:
@@ -185,10 +185,15 @@ def _is_wanted(prompt: Prompt, size: Size) -> bool:
 def _pools(settings: Settings, size: Size, prompts: PromptSet, work: Work, wanted: set[str | None]) -> dict[str, Pool]:
     found = {}
     for one in (USUAL, *(one for one in CHANGED if one.name in wanted)):
-        samples = size.samples if one is USUAL else size.samples_changed
         setting = replace(one, decoding=replace(one.decoding, max_tokens=size.tokens))
         sampled = partial(
-            gather, setting, prompts, samples=samples, seed=settings.seed, work=work.path, on_stage=settings.progress
+            gather,
+            setting,
+            prompts,
+            samples=size.samples[one.name],
+            seed=settings.seed,
+            work=work.path,
+            on_stage=settings.progress,
         )
         found[one.name] = work.step(f"pool-{one.name}", partial(_as_step, sampled))["goals"]
     return found

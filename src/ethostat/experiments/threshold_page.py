@@ -19,7 +19,7 @@ from ethostat.maths.estimate import Estimate
 from ethostat.taxonomy import FIVE_GOALS
 
 G2 = FIVE_GOALS.index("g2")
-_ENOUGH = 0.9
+_MOSTLY, _ENOUGH = 0.5, 0.9
 
 
 def page(figures: Figures) -> str:
@@ -205,25 +205,32 @@ def _side_by_side(figures: Figures) -> str:
     return table(("rule", *figures["drifts"], "false pages in 10,000 quiet responses"), rows)
 
 
-def _verdict(figures: Figures) -> str:
+def early_cells(figures: Figures) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Drifts and deployments in which most streams fail, the Monitor mostly pages first, and keeps its promise."""
     kept = [name for name, one in figures["control"].items() if _keeps(one["ours"], figures["asked_run_length"])]
+    found = [(drift, name, cell["rules"]["g2"]["ours"]["shown"]) for drift, name, cell in _cells(figures)]
+    return [
+        (drift, name, one)
+        for drift, name, one in found
+        if name in kept and one["failed"] > figures["streams"] / 2 and one["before"]["value"] > _MOSTLY
+    ]
+
+
+def _verdict(figures: Figures) -> str:
     early = [
-        f"{figures['deployments'][name]['title']} ({drift}: {_in_time(one)}, median lead "
+        f"{figures['deployments'][name]['title']} under `{drift}` ({_in_time(one)} streams, median lead "
         f"{_number(one['median_lead'])} responses)"
-        for drift, name, cell in _cells(figures)
-        if name in kept
-        and (one := cell["rules"]["g2"]["ours"]["shown"])["failed"] >= figures["streams"] / 2
-        and one["before"]["value"] >= _ENOUGH
+        for drift, name, one in early_cells(figures)
     ]
     if not early:
         return (
             "**In no deployment whose control streams keep the promise does the Monitor page before the share of g2 "
-            f"shows doubled in {percent(_ENOUGH, decimals=0)} of streams.**"
+            "shows doubled in most streams.**"
         )
     return (
-        "**Where the control streams keep the promise, the Monitor pages before the share of g2 shows doubled** (in "
-        "at least "
-        f"{percent(_ENOUGH, decimals=0)} of the streams in which it does) in: {'; '.join(early)}."
+        "**Where the control streams keep the promise, the Monitor pages before the share of g2 shows doubled in most "
+        f"streams** in: {'; '.join(early)}. Where it does not, the share was so small that a window of "
+        f"{figures['window']} shows it doubled on a handful of responses, before anything has been shown."
     )
 
 

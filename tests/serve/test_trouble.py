@@ -68,7 +68,7 @@ def test_a_disk_that_takes_nothing_is_said_and_loses_nothing(one, home):
 
 
 def test_a_clock_that_is_set_moves_nothing(one, home):
-    """An hour on, back by more, ten days on: each event counts once, in order; what is young stays; lag is not negative."""
+    """An hour on, back by more, ten days on: each event counts once, in order; what is young stays; no lag below 0."""
     began = time.monotonic()
     for n, offset in enumerate((0, 3_600, -60, 864_000)):
         set_clock(home, offset)

@@ -42,7 +42,7 @@ def running(*arguments: str, log: Path, ready: str) -> Iterator[None]:
     """A server of somebody else, from when `ready` (a URL) answers until this is left."""
     with log.open("wb") as said, subprocess.Popen([program(arguments[0]), *arguments[1:]], stderr=said) as process:
         try:
-            until(lambda: process.poll() is None and _answers(ready), what=log.read_text)
+            until(lambda: process.poll() is None and answers(ready), what=log.read_text)
             yield
         finally:
             process.terminate()
@@ -58,7 +58,8 @@ def until(holds: Callable[[], Any], *, seconds: float = 60.0, what: Callable[[],
     raise AssertionError(f"nothing came within {seconds} s: {what()}")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
     try:
         return httpx.get(url).status_code == 200
     except httpx.TransportError:

@@ -22,6 +22,8 @@ from ethostat.ledger import Ledger
 from ethostat.server.following import Following, replay
 
 RUN = "import sys; from ethostat.cli import app; from ethostat.cli.frame import run; sys.exit(run(app, sys.argv[1:]))"
+STEPPED = "import time; real = time.time; time.time = lambda: real() + float(open('clock').read() or 0); " + RUN
+"""The same under a wall clock that is ahead by the seconds in the file `clock`, as one that was set while it ran."""
 FLAGS = ("--baseline", "first:100", "--run-length", "1000", "--classifier", "goals-in-text", "--workers", "1")
 GOALS = es.FIVE_GOALS.keys
 TEMPLATE = es.Monitor(es.Baseline.of_first(100), run_length=1000)
@@ -31,12 +33,12 @@ TEMPLATE = es.Monitor(es.Baseline.of_first(100), run_length=1000)
 class Serving:
     """A service under way. `url` is its address, `log` the file of its structured logs."""
 
-    def __init__(self, database: str, log: Path, *flags: str, port: int = 0) -> None:
+    def __init__(self, database: str, log: Path, *flags: str, port: int = 0, program: str = RUN) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.log = log
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", RUN, "serve", "--db", database, "--port", str(port), "--json", *flags],
+                [sys.executable, "-c", program, "serve", "--db", database, "--port", str(port), "--json", *flags],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=environment,
@@ -105,10 +107,10 @@ class Serving:
 
 
 @contextmanager
-def serving(database: str | Path, *flags: str, port: int = 0) -> Iterator[Serving]:
+def serving(database: str | Path, *flags: str, port: int = 0, program: str = RUN) -> Iterator[Serving]:
     """A service over this database, until this is left."""
     log = Path(database if "://" not in str(database) else "serve").with_suffix(".log")
-    one = Serving(str(database), log, *(flags or FLAGS), port=port)
+    one = Serving(str(database), log, *(flags or FLAGS), port=port, program=program)
     try:
         yield one
     finally:

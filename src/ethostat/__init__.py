@@ -103,6 +103,12 @@ if TYPE_CHECKING:
     from ethostat.monitor import SessionEnd as SessionEnd
     from ethostat.audited import AuditSet as AuditSet
     from ethostat.audited import read_audit as read_audit
+    from ethostat.backup import Copied as Copied
+    from ethostat.backup import back_up as back_up
+    from ethostat.backup import restore as restore
+    from ethostat.forgetting import Forgetting as Forgetting
+    from ethostat.forgetting import Forgotten as Forgotten
+    from ethostat.forgetting import forget as forget
     from ethostat.baselines import read_baseline as read_baseline
     from ethostat.baselines import read_baselines as read_baselines
     from ethostat.hook import Hook as Hook
@@ -254,6 +260,8 @@ _HOMES = {
         "SessionEnd",
     ),
     "audited": ("AuditSet", "read_audit"),
+    "backup": ("Copied", "back_up", "restore"),
+    "forgetting": ("Forgetting", "Forgotten", "forget"),
     "baselines": ("read_baseline", "read_baselines", "write_baselines"),
     "hook": ("Hook",),
     "orders": ("Order", "give_order", "read_streams", "stream_rows"),

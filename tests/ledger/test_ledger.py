@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from ethostat.errors import InvalidInput, StoreError
-from ethostat.ledger import Advance, Judgement, Ledger, Minute, NewEvent
+from ethostat.ledger import Advance, Judgement, Ledger, Minute, NewEvent, Whose
 from ethostat.response import Message, Prompt, Verdict
 from ethostat.store import Store
 
@@ -308,8 +308,8 @@ def test_what_is_to_be_forgotten_is(ledger):
     ledger.append(waiting, now=2.0)
 
     assert ledger.forget(3.0) == 1
-    assert ledger.erase_session("", "s") == 2
-    assert ledger.erase_session("other", "s") == 0
+    assert ledger.erase("", Whose("s")).events == 2
+    assert ledger.erase("other", Whose("s")).events == 0
     events = ledger.events(position.stream_key)
     assert [(e.seq, e.response, e.session, e.erased) for e in events] == [(2, None, None, True), (3, None, None, True)]
     assert all("erased" in event.failure for event in events)

@@ -210,8 +210,9 @@ def test_paths_say_where_things_are():
     """A line, a band and a stack that a reader can check by hand."""
     x, y = Scale(0, 10, 1000), Scale(0, 1, 100, turned=True)
 
-    assert line([(0, 0.0), (5, 1.0), (6, None), (10, 0.5)], x, y) == "M0 100L500 0M1000 50"
+    assert line([(0, 0.0), (5, 1.0), (6, None), (10, 0.5)], x, y) == "M0 100L500 0M990 50h10"
     assert band([(0, 0.0, 0.5), (10, 0.5, 1.0)], x, y) == "M0 50L1000 0L1000 50L0 100Z"
+    assert band([(5, 0.25, 0.5)], x, y) == "M495 50h10V75h-10Z"
     assert stacks([(0, 10, [3, 0, 1])], x, y) == ["M0 100V25H1000V100Z", "", "M0 25V0H1000V25Z"]
     assert [tick.text for tick in ticks(Scale(0, 1.609, 100), about=4)] == ["0.0", "0.5", "1.0", "1.5"]
 

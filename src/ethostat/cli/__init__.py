@@ -10,6 +10,7 @@ streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
 serving.py    serve                              access.py     keys, users, audit
 notifying.py  notify                             reproducing.py reproduce
+keeping.py    db
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
 from ethostat.cli.following import trajectory
 from ethostat.cli.frame import run
+from ethostat.cli.keeping import db_app
 from ethostat.cli.labelling import agreement, label
 from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, taxonomy
 from ethostat.cli.measuring import classify, measure, report
@@ -63,6 +65,7 @@ app.add_typer(notify_app, name="notify")
 app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
 app.command()(audit)
+app.add_typer(db_app, name="db")
 app.command()(evaluate)
 app.command()(label)
 app.command()(agreement)

@@ -52,7 +52,7 @@ def add_key(
         raise InvalidInput(f"--days must be above 0 and below 36500, got {days}")
     expires = None if days is None else now + days * _DAY
     with _register(db, create=True) as register:
-        minted = register.add_key(name, scope, tenant=tenant, expires=expires, now=now, by=_whoami())
+        minted = register.add_key(name, scope, tenant=tenant, expires=expires, now=now, by=whoami())
     if as_json:
         print_json({"key": minted.text, "prefix": minted.prefix, "name": name, "scopes": sorted(scope)})
         return
@@ -86,7 +86,7 @@ def revoke_key(
 ) -> None:
     """End an API key; services stop taking it within five seconds."""
     with _register(db) as register:
-        key = register.revoke_key(prefix, now=time.time(), by=_whoami())
+        key = register.revoke_key(prefix, now=time.time(), by=whoami())
     print_json({"revoked": key.prefix}) if as_json else to_terminal(f"revoked {key.prefix} ({key.name})")
 
 
@@ -100,7 +100,7 @@ def add_user(
 ) -> None:
     """Add a user of the dashboard. The password is asked for, or read from ETHOSTAT_PASSWORD."""
     with _register(db, create=True) as register:
-        register.add_user(name, _password(), scope, tenant=tenant, now=time.time(), by=_whoami())
+        register.add_user(name, _password(), scope, tenant=tenant, now=time.time(), by=whoami())
     print_json({"added": name, "scopes": sorted(scope)}) if as_json else to_terminal(f"added {name}")
 
 
@@ -110,7 +110,7 @@ def set_password(
 ) -> None:
     """Change a user's password, asked for or read from ETHOSTAT_PASSWORD; sessions of the user end."""
     with _register(db) as register:
-        register.set_password(name, _password(), now=time.time(), by=_whoami())
+        register.set_password(name, _password(), now=time.time(), by=whoami())
     print_json({"changed": name}) if as_json else to_terminal(f"changed the password of {name}")
 
 
@@ -137,7 +137,7 @@ def remove_user(
 ) -> None:
     """Remove a user and end its sessions; what it did stays in the audit log."""
     with _register(db) as register:
-        register.remove_user(name, now=time.time(), by=_whoami())
+        register.remove_user(name, now=time.time(), by=whoami())
     print_json({"removed": name}) if as_json else to_terminal(f"removed {name}")
 
 
@@ -187,7 +187,8 @@ def _password() -> str:
     return password
 
 
-def _whoami() -> str:
+def whoami() -> str:
+    """Who works at this terminal, as the audit log names it."""
     try:
         return f"shell:{getpass.getuser()}"
     except (KeyError, OSError):  # a container without a user of this number

@@ -45,7 +45,8 @@ def serve(
         str | None,
         option(
             "--proxy",
-            "Base URL of a model server: what comes to /v1 is forwarded there, and answers are observed.",
+            "Base URL of a model server: what comes to /v1 is forwarded there, and answers are observed. Or a local "
+            "model to try it with: smollm2, gguf:PATH.",
             env="PROXY",
             panel=_LISTENING,
         ),
@@ -164,11 +165,14 @@ def serve(
 
       ethostat serve --proxy https://host/v1                     between an application and its model server
 
+      ethostat serve --proxy smollm2                             the same, with a small model of its own behind it
+
     It listens on this machine alone; to listen elsewhere, first make a key (`ethostat keys add`). SIGTERM and Ctrl-C
     end it once what was accepted is on disk.
     Needs the extra: pip install 'ethostat[serve]' (and `postgres`).
     """
     try:
+        from ethostat.models.hosting import hosted, is_hosted
         from ethostat.server.grouping import Grouping
         from ethostat.server.intake import Bounds
         from ethostat.server.proxy import ProxySettings
@@ -183,36 +187,37 @@ def serve(
         es.check_goals(sorter, goals)
     normal = _baseline(baseline, goals, sorter, db, stratum=stratum, session=session)
     check_soft(soft, normal)
-    settings = ServeSettings(
-        template=es.Monitor(
-            normal,
-            run_length=run_length,
-            alpha=alpha,
-            detector=find_detector(detector),
-            taxonomy=goals,
-            name="serve",
-            stratified=stratum is not None,
-            soft=soft,
-            sessions=None if session is None else es.SessionEnd(idle=session_idle),
-            policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
-        ),
-        database=db or str(es.default_path()),
-        host=host,
-        port=port,
-        classifier=classifier,
-        workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
-        texts=Texts(store_text, text_share),
-        bounds=Bounds(streams=most_streams),
-        retention=retention,
-        grouping=Grouping(stratum, session or "session"),
-        redact=read_redaction(redact or []),
-        proxy=None if proxy is None else ProxySettings(proxy, sampling=Sampling(*_shares(observe or []))),
-        stream_attribute=stream_attribute,
-        names=tuple(allowed_host or ()),
-        address=None if address is None else address.rstrip("/"),
-        notify=None if notify is None else es.read_routing(notify),
-    )
-    run(settings, on_listening=lambda url: _say(url, as_json=as_json))
+    with hosted(proxy) if proxy is not None and is_hosted(proxy) else nullcontext(proxy) as upstream:
+        settings = ServeSettings(
+            template=es.Monitor(
+                normal,
+                run_length=run_length,
+                alpha=alpha,
+                detector=find_detector(detector),
+                taxonomy=goals,
+                name="serve",
+                stratified=stratum is not None,
+                soft=soft,
+                sessions=None if session is None else es.SessionEnd(idle=session_idle),
+                policy=es.Policy(renotify=renotify, silence=silence, warn=warnings),
+            ),
+            database=db or str(es.default_path()),
+            host=host,
+            port=port,
+            classifier=classifier,
+            workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
+            texts=Texts(store_text, text_share),
+            bounds=Bounds(streams=most_streams),
+            retention=retention,
+            grouping=Grouping(stratum, session or "session"),
+            redact=read_redaction(redact or []),
+            proxy=None if upstream is None else ProxySettings(upstream, sampling=Sampling(*_shares(observe or []))),
+            stream_attribute=stream_attribute,
+            names=tuple(allowed_host or ()),
+            address=None if address is None else address.rstrip("/"),
+            notify=None if notify is None else es.read_routing(notify),
+        )
+        run(settings, on_listening=lambda url: _say(url, as_json=as_json))
     return DONE
 
 

@@ -5,6 +5,7 @@ tables      how they lie on disk
 ledger      Ledger: opens the database; one method a transaction
 appending   events in, once each, numbered by stream
 claiming    which process advances which stream
+erasing     what people said goes, what was counted stays
 reading     what people and dashboards ask for
 
 An event is in the log before it is acknowledged. What is derived from it (monitor, counts, alerts) is written with the
@@ -13,6 +14,7 @@ place in the log that it was derived up to, in one transaction: so each event co
 
 from __future__ import annotations
 
+from ethostat.ledger.erasing import Erased, Whose
 from ethostat.ledger.ledger import Ledger
 from ethostat.ledger.records import (
     Accepted,
@@ -36,6 +38,7 @@ __all__ = [
     "Appended",
     "Deployment",
     "Edition",
+    "Erased",
     "Event",
     "Intervention",
     "Judgement",
@@ -45,4 +48,5 @@ __all__ = [
     "NewEvent",
     "Position",
     "Stream",
+    "Whose",
 ]

@@ -1,7 +1,7 @@
 """Which process advances which stream: leases, by the database's clock, shared evenly among the living.
 
 A lease only says who should work; that nothing is counted twice rests on the version of a stream's position, which
-every write checks.
+every write checks. A lease that ends later than any could is one of before the clock was set back, and holds nobody up.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text, true, update
 
 from ethostat.ledger import tables as t
 from ethostat.store.dialects import insert_or_replace
@@ -27,12 +27,13 @@ def claim(connection: Connection, owner: str, seconds: float, *, alone: bool) ->
         insert_or_replace(connection, t.processes, ["id"], ["until"]), {"id": owner, "until": now + seconds}
     )
     others = t.processes.c.id != owner
-    connection.execute(delete(t.processes).where(others if alone else t.processes.c.until < now))
+    until = t.processes.c.until
+    connection.execute(delete(t.processes).where(others, true() if alone else _is_over(until, now, seconds)))
     living = connection.scalar(select(func.count()).select_from(t.processes)) or 1
     columns = (t.positions.c.stream_key, t.positions.c.owner, t.positions.c.lease_until)
     held = connection.execute(select(*columns).order_by(t.positions.c.stream_key)).all()
     mine = [row.stream_key for row in held if row.owner == owner]
-    free = [row.stream_key for row in held if row.owner != owner and (alone or (row.lease_until or 0) < now)]
+    free = [row.stream_key for row in held if row.owner != owner and (alone or _over(row.lease_until, now, seconds))]
     share = -(-len(held) // living)
     _set(connection, mine[share:], owner, None, 0.0)
     mine = mine[:share]
@@ -64,8 +65,16 @@ def _set(connection: Connection, keys: Sequence[int], owner: str, new: str | Non
 
 def _take(connection: Connection, key: int, owner: str, now: float, seconds: float, *, alone: bool) -> bool:
     """Take a stream that was free when it was looked at; False where another process was faster."""
-    free = (t.positions.c.owner.is_(None)) | (t.positions.c.lease_until < now)
+    free = (t.positions.c.owner.is_(None)) | _is_over(t.positions.c.lease_until, now, seconds)
     this = update(t.positions).where(t.positions.c.stream_key == key)
     if not alone:
         this = this.where(free)
     return connection.execute(this.values(owner=owner, lease_until=now + seconds)).rowcount == 1
+
+
+def _over(until: float | None, now: float, seconds: float) -> bool:
+    return until is None or until < now or until > now + 2 * seconds
+
+
+def _is_over(until: ColumnElement[float], now: float, seconds: float) -> ColumnElement[bool]:
+    return (until < now) | (until > now + 2 * seconds)

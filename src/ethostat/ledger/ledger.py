@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +17,10 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 from sqlalchemy.exc import IntegrityError
 
 from ethostat.errors import InvalidInput, StoreError
-from ethostat.ledger import claiming, reading
+from ethostat.ledger import claiming, erasing, reading
 from ethostat.ledger import tables as t
 from ethostat.ledger.appending import Batch, StreamName, append, keys_of
+from ethostat.ledger.erasing import Erased, Whose
 from ethostat.ledger.records import (
     Advance,
     Appended,
@@ -42,6 +44,8 @@ MOST_STREAMS = 1_000
 TICK = "tick"
 """The kind of an intervention that no person made: the monitor was told what time it is, and had something to say."""
 _PAGE = 1000
+_FORGOTTEN_AT_ONCE = 2_000
+_PATIENCE = 1.0
 _ONLY = 1
 Change = Callable[[Position], Mapping[str, Any]]
 """What an intervention makes of a monitor: the Monitor's new dict."""
@@ -338,27 +342,43 @@ class Ledger:
     # Forgetting
 
     def delete_stream(self, stream_key: int) -> None:
-        """Forget a stream and all that is kept of it."""
-        with self._writing() as connection:
+        """Forget a stream and all that is kept of it; of runs that were drawn from it the texts."""
+        with self._erasing() as connection:
             connection.execute(delete(t.streams).where(t.streams.c.key == stream_key))
+            erasing.erase_copies(connection)
         self._keys.clear()
 
-    def erase_session(self, tenant: str, session: str) -> int:
-        """Drop the texts, session and labels of a session's events; their verdicts stay counted. Gives how many."""
-        mine = select(t.streams.c.key).where(t.streams.c.tenant == tenant)
-        these = update(t.events).where(t.events.c.stream_key.in_(mine), t.events.c.session == session)
-        waiting = t.events.c.goal.is_(None) & t.events.c.failure.is_(None)
-        nothing = {"prompt": None, "response": None, "session": None, "labels": None, "erased": True}
-        with self._writing() as connection:
-            connection.execute(these.where(waiting).values(failure="erased before it was classified"))
-            return connection.execute(these.values(**nothing)).rowcount
+    def erase(self, tenant: str, whose: Whose) -> Erased:
+        """Drop the texts, session and labels of somebody's events, wherever they are; verdicts stay counted."""
+        with translated(self._url), self._engine.connect() as connection:
+            found = erasing.find(connection, tenant, whose)
+        if not found:
+            return Erased()
+        with self._erasing() as connection:
+            return erasing.erase(connection, found)
 
-    def forget(self, before: float) -> int:
-        """Delete followed events that came before this time, seconds since 1970; gives how many."""
-        followed = select(t.positions.c.cursor).where(t.positions.c.stream_key == t.events.c.stream_key)
-        old = delete(t.events).where(t.events.c.received < before, t.events.c.seq <= followed.scalar_subquery())
-        with self._writing() as connection:
-            return connection.execute(old).rowcount
+    def forget(self, before: float, *, tenant: str | None = None, stream: str | None = None) -> int:
+        """Delete followed events that came before this time, seconds since 1970; gives how many.
+
+        Of a tenant, or of all; with `stream` of that one alone. A few thousand go at a time, so that nobody who writes
+        waits for long.
+        """
+        query = select(t.streams.c.key)
+        for column, value in ((t.streams.c.tenant, tenant), (t.streams.c.name, stream)):
+            if value is not None:
+                query = query.where(column == value)
+        gone = 0
+        for row in self._rows(query.order_by(t.streams.c.key)):
+            while True:
+                with self._erasing() as connection:
+                    ids = erasing.forget(connection, row.key, before, most=_FORGOTTEN_AT_ONCE)
+                gone += len(ids)
+                if len(ids) < _FORGOTTEN_AT_ONCE:
+                    break
+        if gone:
+            with self._erasing() as connection:
+                erasing.erase_copies(connection)
+        return gone
 
     # How it is done
 
@@ -366,6 +386,26 @@ class Ledger:
     def _writing(self) -> Iterator[Connection]:
         with translated(self._url), self._turn, writing(self._engine) as connection:
             yield connection
+
+    @contextmanager
+    def _erasing(self) -> Iterator[Connection]:
+        """As `_writing`; what it drops is overwritten in a SQLite file, and in the log of its latest writes."""
+        if not self._is_file:
+            with self._writing() as connection:
+                yield connection
+            return
+        with self._writing() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+        # Where somebody reads just now the log of writes stays; later writes go over it.
+        with (
+            closing(sqlite3.connect(str(self._url.database), timeout=_PATIENCE)) as connection,
+            suppress(sqlite3.Error),
+        ):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _rows(self, query: Select[Any]) -> Sequence[reading.AnyRow]:
         with translated(self._url), self._engine.connect() as connection:

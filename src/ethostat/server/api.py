@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ethostat.errors import InvalidInput, StoreError
-from ethostat.ledger import KeptAlert, Position
+from ethostat.ledger import KeptAlert, Position, Whose
 from ethostat.monitor.alert import CHANGE, PAGE
 from ethostat.monitor.policy import seconds
 from ethostat.server.baselining import NewBaseline, baseline_of
@@ -40,6 +40,7 @@ def routes(service: Service) -> list[Route]:
         route(service, "/v1/streams/{stream:path}", get_stream),
         route(service, "/v1/streams/{stream:path}", delete_stream, method="DELETE"),
         route(service, "/v1/sessions/{session:path}", delete_session, method="DELETE"),
+        route(service, "/v1/erasures", post_erasure, method="POST"),
         route(service, "/v1/alerts", get_alerts),
         route(service, "/v1/alerts/{id:path}/acknowledge", acknowledge, method="POST"),
         route(service, "/v1/alerts/{id:path}/snooze", snooze, method="POST"),
@@ -165,8 +166,38 @@ async def delete_stream(service: Service, request: Request) -> Response:
 async def delete_session(service: Service, request: Request) -> Response:
     """Drop the texts and labels of a session; its verdicts stay counted."""
     session = request.path_params["session"]
-    gone = await asyncio.to_thread(service.pipeline.ledger.erase_session, tenant_of(request), session)
-    return as_json({"session": session, "events": gone})
+    gone = await asyncio.to_thread(service.pipeline.ledger.erase, tenant_of(request), Whose(session=session))
+    return as_json({"session": session, "events": gone.events})
+
+
+class Label(msgspec.Struct):
+    """A label and its value."""
+
+    name: str
+    value: str
+
+
+class Erasure(msgspec.Struct):
+    """One of: a `session`, a `label`, or `before`, a time (ISO 8601); of one `stream`, or of all."""
+
+    session: str | None = None
+    label: Label | None = None
+    before: str | None = None
+    stream: str | None = None
+
+
+async def post_erasure(service: Service, request: Request) -> Response:
+    """What somebody said goes, wherever it was copied to, or what is old; what was counted stays."""
+    asked = await _body(service, request, Erasure)
+    before, ledger, tenant = seconds(asked.before), service.pipeline.ledger, tenant_of(request)
+    if before is not None:
+        if asked.session is not None or asked.label is not None:
+            raise InvalidInput("an erasure is of one of `session`, `label` and `before`; give one of them")
+        gone = await asyncio.to_thread(ledger.forget, before, tenant=tenant, stream=asked.stream)
+        return as_json({"deleted": gone, "erased": 0, "alerts": 0, "copies": 0})
+    label = None if asked.label is None else (asked.label.name, asked.label.value)
+    erased = await asyncio.to_thread(ledger.erase, tenant, Whose(asked.session, label, asked.stream))
+    return as_json({"deleted": 0, "erased": erased.events, "alerts": erased.alerts, "copies": erased.copies})
 
 
 # Alerts

@@ -18,6 +18,8 @@ _log = logging.getLogger("ethostat.server.intake")
 _AT_ONCE = 4_000
 _PAUSE = 0.5
 _MOST_TRIES = 3
+_SLOW = 5.0
+"""Seconds after which a commit that is under way is trouble: callers wait for it."""
 
 
 class Full(EthostatError):
@@ -85,13 +87,22 @@ class Intake:
         self.counted = Counted()
         self.edition: int | None = None
         """Which edition of the goals verdicts are told in."""
-        self.error: str | None = None
-        """Why nothing can be written now; None where it can."""
+        self._error: str | None = None
+        self._began: float | None = None
 
     @property
     def waiting(self) -> tuple[int, int]:
         """Events and bytes that are not on disk yet."""
         return self._events, self._bytes
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing can be written now; None where it can."""
+        began = self._began
+        taken = 0.0 if began is None else time.monotonic() - began
+        if self._error is None and taken > _SLOW:
+            return f"a commit has been under way for {taken:.0f} s; the disk or the database is slow, or locked"
+        return self._error
 
     @property
     def is_alive(self) -> bool:
@@ -165,15 +176,17 @@ class Intake:
 
     def _write(self, offers: list[_Offer]) -> list[_Offer]:
         """Write offers in one commit; gives those that are to be tried again."""
-        began = time.monotonic()
+        began = self._began = time.monotonic()
         events = [event for offer in offers for event in offer.events]
         try:
             result = self._append(events)
         except Exception as error:  # noqa: BLE001 - every waiter is told, whatever it is
             return self._failed(offers, error)
-        if self.error is not None:
+        finally:
+            self._began = None
+        if self._error is not None:
             _log.info("writing again")
-            self.error = None
+            self._error = None
         self._tell(offers, result)
         self.counted.commits += 1
         self.counted.seconds = time.monotonic() - began
@@ -211,9 +224,9 @@ class Intake:
             _log.error("an event cannot be written", extra={"fields": {"kind": type(error).__name__}})
             self.counted.dropped += 1
             return []
-        if self.error is None:
+        if self._error is None:
             _log.error("nothing can be written", extra={"fields": {"error": str(error)}})
-        self.error = str(error)
+        self._error = str(error)
         for offer in offers:
             if offer.future is not None and offer.future.set_running_or_notify_cancel():
                 offer.future.set_exception(error)

@@ -129,7 +129,7 @@ class _Standing(Collector):
     def _of_streams(self) -> Iterator[Metric]:
         streams = self._pipeline.ledger.streams()
         now = self._pipeline.now()
-        lag = [now - one.waits_since for one in streams if one.waits_since is not None]
+        lag = [max(now - one.waits_since, 0.0) for one in streams if one.waits_since is not None]
         yield GaugeMetricFamily(
             "ethostat_lag_seconds", "Age of the oldest event not followed yet.", max(lag, default=0)
         )

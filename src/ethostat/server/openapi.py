@@ -56,6 +56,9 @@ def _paths() -> dict[str, Any]:
         "/v1/sessions/{session}": {
             "delete": _does("Drop the texts and labels of a session", _object(), [_in_path("session")])
         },
+        "/v1/erasures": {
+            "post": _does("What somebody said goes, or what is old; counts stay", _object(), [], body="Erasure")
+        },
         "/v1/alerts": {"get": _does("Alerts, the latest first", _list("alerts", "Alert"), [limit, before, named])},
         "/v1/alerts/{id}": {"get": _does("One alert", _ref("Alert"), [alert])},
         "/v1/alerts/{id}/acknowledge": {"post": _does("Somebody looks at it", _ref("Alert"), [alert], body="Looked")},
@@ -227,6 +230,14 @@ def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
                 "responses": _or_null({"type": "array", "items": _WHOLE, "minItems": 2, "maxItems": 2}),
                 "profile": _or_null(counts),
                 "name": _or_null(_NAME),
+            }
+        ),
+        "Erasure": _object(
+            {
+                "session": _or_null(_NAME),
+                "label": _or_null(_object({"name": _NAME, "value": _TEXT}, required=["name", "value"])),
+                "before": _or_null(_MOMENT),
+                "stream": _or_null(_NAME),
             }
         ),
         "Looked": _object(by),

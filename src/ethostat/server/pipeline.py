@@ -127,9 +127,10 @@ class Pipeline:
 
     def _forget(self) -> None:
         assert self.settings.retention is not None  # noqa: S101 - started only then
+        began = time.time() - time.monotonic()  # a clock that is set forward by mistake must not delete anything
         while not self._stopping.wait(min(_HOUR, self.settings.retention * _DAY / 10)):
             try:
-                gone = self.ledger.forget(time.time() - self.settings.retention * _DAY)
+                gone = self.ledger.forget(began + time.monotonic() - self.settings.retention * _DAY)
                 _log.info("old events deleted", extra={"fields": {"events": gone}})
             except EthostatError as error:
                 _log.warning("old events stay", extra={"fields": {"error": str(error)}})

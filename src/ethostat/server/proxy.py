@@ -36,6 +36,7 @@ _OUTWARDS = (
     "baselines",
     "deliveries",
     "deployments",
+    "erasures",
     "labels",
     "metrics",
     "runs",

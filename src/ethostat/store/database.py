@@ -16,6 +16,8 @@ from ethostat.store.tables import SCHEMA, VERSION_TABLE
 _LOCK_WAIT_SECONDS = 60
 # A server that is gone is noticed within seconds, also where the network swallows packets without a word.
 _CONNECTING: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000}}
+_MIGRATING = 0x6574686F73746174
+"""The number of the lock under which one process migrates: "ethostat" in ASCII."""
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
@@ -133,12 +135,24 @@ def _version_in(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
 
 
-def _migrate(engine: Engine, url: URL, version: str | None) -> None:
-    if version is not None and version > SCHEMA:
+def check_version(url: URL) -> None:
+    """Raises StoreError where the tables are not of this version, before anything is changed in them."""
+    engine = _engine(url)
+    try:
+        with translated(url):
+            version = _version(engine)
+    finally:
+        engine.dispose()
+    if version != SCHEMA:
+        _refuse_newer(url, version)
         raise StoreError(
-            f"{shown(url)} was written by a newer ethostat (schema {version}, this one knows {SCHEMA}); "
-            "upgrade ethostat, or choose another --db"
+            f"{shown(url)} has the tables of schema {version}, and this ethostat those of {SCHEMA}; use the version "
+            "that wrote it, or start the service once, which brings it up to date"
         )
+
+
+def _migrate(engine: Engine, url: URL, version: str | None) -> None:
+    _refuse_newer(url, version)
     # Alembic takes half a second to import and is not needed to open a database that is up to date.
     from alembic import command
     from alembic.config import Config
@@ -146,9 +160,21 @@ def _migrate(engine: Engine, url: URL, version: str | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:
-        if _version_in(connection) != SCHEMA:  # another process may have been faster
+        if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+            connection.execute(text("SELECT pg_advisory_xact_lock(:one)"), {"one": _MIGRATING})
+        found = _version_in(connection)
+        _refuse_newer(url, found)
+        if found != SCHEMA:  # another process may have been faster
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _refuse_newer(url: URL, version: str | None) -> None:
+    if version is not None and version > SCHEMA:
+        raise StoreError(
+            f"{shown(url)} was written by a newer ethostat (schema {version}, this one knows {SCHEMA}); "
+            "upgrade ethostat, or choose another --db"
+        )
 
 
 def _next_step(error: SQLAlchemyError, reason: str) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 WIDTH = 1000
+_DASH = 10
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -42,30 +44,44 @@ class Tick:
 
 
 def line(points: Sequence[tuple[float, float | None]], x: Scale, y: Scale) -> str:
-    """A line through these points, broken where one is not known."""
-    path, is_on = [], False
-    for at, value in points:
-        if value is None or not math.isfinite(value):
-            is_on = False
-            continue
-        path.append(f"{'L' if is_on else 'M'}{x(at):g} {y(value):g}")
-        is_on = True
+    """A line through these points, broken where one is not known; a point alone is a dash.
+
+    >>> across, up = Scale(0, 10, WIDTH), Scale(0, 1, 100, turned=True)
+    >>> line([(0, 0.5), (5, 0.25), (6, None), (8, 1.0)], across, up)
+    'M0 50L500 75M795 0h10'
+    """
+    path = []
+    for run in _runs([(at, math.nan if value is None else value) for at, value in points]):
+        if len(run) == 1:
+            path.append(f"M{_dash(x, run[0][0])} {y(run[0][1]):g}h{_DASH}")
+        else:
+            path.append("M" + "L".join(f"{x(at):g} {y(value):g}" for at, value in run))
     return "".join(path)
 
 
 def band(points: Sequence[tuple[float, float, float]], x: Scale, y: Scale) -> str:
-    """The area between low and high of (x, low, high), broken where they are not known."""
-    path, run = [], list[tuple[float, float, float]]()
-    for point in [*points, (0.0, math.nan, math.nan)]:
-        if math.isfinite(point[1]) and math.isfinite(point[2]):
-            run.append(point)
+    """The area between low and high of (x, low, high), broken where they are not known; of a point alone, a dash."""
+    path = []
+    for run in _runs(points):
+        if len(run) == 1:
+            at, low, high = run[0]
+            path.append(f"M{_dash(x, at)} {y(high):g}h{_DASH}V{y(low):g}h-{_DASH}Z")
             continue
-        if run:
-            there = "L".join(f"{x(at):g} {y(high):g}" for at, _, high in run)
-            back = "L".join(f"{x(at):g} {y(low):g}" for at, low, _ in reversed(run))
-            path.append(f"M{there}L{back}Z")
-        run = []
+        there = "L".join(f"{x(at):g} {y(high):g}" for at, _, high in run)
+        back = "L".join(f"{x(at):g} {y(low):g}" for at, low, _ in reversed(run))
+        path.append(f"M{there}L{back}Z")
     return "".join(path)
+
+
+def _dash(x: Scale, at: float) -> str:
+    """Where the dash of a point alone begins, so that all of it is seen."""
+    return f"{min(max(x(at) - _DASH / 2, 0), x.length - _DASH):g}"
+
+
+def _runs(points: Sequence[tuple[float, ...]]) -> list[list[tuple[float, ...]]]:
+    """Consecutive points of which all is known."""
+    known = groupby(points, key=lambda point: all(map(math.isfinite, point)))
+    return [list(run) for is_known, run in known if is_known]
 
 
 def stacks(bars: Sequence[tuple[float, float, Sequence[float]]], x: Scale, y: Scale) -> list[str]:

@@ -37,6 +37,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ethostat.server.proxy import Proxy, ProxySettings
+from ethostat.server.running import settle
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
@@ -121,6 +122,7 @@ def proxy(listening: socket.socket, upstream: str, observe: str) -> None:
         if observe == "hanging":
             time.sleep(3600)
 
+    settle()
     app = Starlette(routes=Proxy(ProxySettings(upstream), observed).routes)
     config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, date_header=False)
     uvicorn.Server(config).run([listening])
@@ -131,6 +133,8 @@ def tap(listening: socket.socket, host: str, port: int, telling: Any) -> None:
     seen = Seen()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # asyncio leaves Nagle's algorithm on for sockets that were accepted from one like this.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         above_reader, above_writer = await asyncio.open_connection(host, port)
 
         async def up() -> None:

@@ -17,6 +17,7 @@ The house, from the ground up; a module imports only from below its own line.
     ledger                          what a service was told, in the store's database
     access                          who may do what with a service
     notifying                       an alert to people and machines
+    client                          a service from elsewhere
     judges                          models that sort responses: where two doors meet
     report, forecast, sampling      where doors meet
     workflow, recorded, labelled    measure, as the method section of a paper would say it; evaluate
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     from ethostat.calibrating import changes_for as changes_for
     from ethostat.choosing import Selection as Selection
     from ethostat.classifiers import Classifier as Classifier
+    from ethostat.client import AsyncClient as AsyncClient
+    from ethostat.client import Client as Client
+    from ethostat.client import Told as Told
     from ethostat.comparing import Margins as Margins
     from ethostat.comparing import compare as compare
     from ethostat.comparing import compare_many as compare_many
@@ -214,6 +218,7 @@ _HOMES = {
     "calibrating": ("Calibrated", "Change", "calibrate", "changes_for"),
     "choosing": ("Selection",),
     "classifiers": ("Classifier",),
+    "client": ("AsyncClient", "Client", "Told"),
     "judges": ("GuardClassifier", "JudgeClassifier", "open_classifier"),
     "comparing": ("Margins", "compare", "compare_many"),
     "corrected": (

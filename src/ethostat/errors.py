@@ -19,6 +19,7 @@
     │   └── UnreadableAnswer    a judge said nothing about a response that can be read as a verdict
     ├── StoreError
     ├── DeliveryFailed          an alert did not reach its target
+    ├── ServiceError            a service that was asked refused, or could not be reached
     ├── BudgetExceeded          the next request would cost more than the caller allows
     └── TooLittleEvidence       the question cannot be answered from what there is (the CLI exits with 3)
 
@@ -120,6 +121,14 @@ class DeliveryFailed(EthostatError):
     def __init__(self, message: str, *, for_good: bool = False, wait: float | None = None) -> None:
         super().__init__(message)
         self.for_good, self.wait = for_good, wait
+
+
+class ServiceError(EthostatError):
+    """A service that was asked refused, or could not be reached; `status` is that of its answer, None without one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class BudgetExceeded(EthostatError):

@@ -238,7 +238,7 @@ def classifying(ledger: Ledger, one: Following, *, program=None, keep=False, wor
         taxonomy=es.FIVE_GOALS,
         workers=workers,
         keeps_text=lambda _: keep,
-        on_judged=one.wake,
+        on_judged=lambda _: one.wake(),
         **({} if program is None else {"program": program}),
     )
     two.start()

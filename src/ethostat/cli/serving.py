@@ -83,6 +83,16 @@ def serve(
         Path | None,
         option("--notify", "Where alerts go: a YAML or JSON file of targets and rules.", env="NOTIFY", panel=PROMISED),
     ] = None,
+    otlp_endpoint: Annotated[
+        str | None,
+        option(
+            "--otlp-endpoint",
+            "OTLP/HTTP receiver (http://host:4318) to which each verdict is sent as gen_ai.evaluation.result; its "
+            "key comes from OTEL_EXPORTER_OTLP_HEADERS.",
+            env="OTLP_ENDPOINT",
+            panel=PROMISED,
+        ),
+    ] = None,
     baseline: Annotated[
         str,
         option(
@@ -173,6 +183,7 @@ def serve(
     """
     try:
         from ethostat.models.hosting import hosted, is_hosted
+        from ethostat.server.evaluations import Endpoint
         from ethostat.server.grouping import Grouping
         from ethostat.server.intake import Bounds
         from ethostat.server.proxy import ProxySettings
@@ -215,6 +226,7 @@ def serve(
             stream_attribute=stream_attribute,
             names=tuple(allowed_host or ()),
             address=None if address is None else address.rstrip("/"),
+            evaluations=None if otlp_endpoint is None else Endpoint.from_environment(otlp_endpoint),
             notify=None if notify is None else es.read_routing(notify),
         )
         run(settings, on_listening=lambda url: _say(url, as_json=as_json))

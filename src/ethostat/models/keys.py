@@ -59,7 +59,7 @@ def checked_url(text: str) -> str:
 def refuse_key_in_clear(url: str, key: Key) -> None:
     """Raise InvalidInput where the key would travel unencrypted to another machine."""
     parsed = httpx.URL(url)
-    if parsed.scheme == "https" or _is_loopback(parsed.host):
+    if parsed.scheme == "https" or is_loopback(parsed.host):
         return
     raise InvalidInput(
         f"{key.variable} would be sent unencrypted to {parsed.host}; use https, "
@@ -67,7 +67,8 @@ def refuse_key_in_clear(url: str, key: Key) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine answers to this host."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ethostat.access.identity import ANYBODY
 from ethostat.errors import InvalidInput, StoreError
 from ethostat.ledger import KeptAlert, Position, Whose
 from ethostat.monitor.alert import CHANGE, PAGE
@@ -22,7 +23,7 @@ from ethostat.server.intervening import apply
 from ethostat.server.metrics import CONTENT_TYPE
 from ethostat.server.openapi import document
 from ethostat.server.service import NotFound, Service, WrongType, as_json, caller_of, route, tenant_of
-from ethostat.server.viewing import alert_view, deployment_view, event_view, minute_view, stream_view
+from ethostat.server.viewing import alert_view, deployment_view, event_view, minute_view, monitor_view, stream_view
 
 _LARGE = 256 * 1024
 _PAGE = 1_000
@@ -36,6 +37,8 @@ def routes(service: Service) -> list[Route]:
         route(service, "/v1/streams", get_streams),
         route(service, "/v1/streams/{stream:path}/minutes", get_minutes),
         route(service, "/v1/streams/{stream:path}/events", get_events),
+        route(service, "/v1/streams/{stream:path}/monitor", get_monitor),
+        route(service, "/v1/streams/{stream:path}/baseline", get_baseline),
         route(service, "/v1/streams/{stream:path}/baseline", put_baseline, method="PUT"),
         route(service, "/v1/streams/{stream:path}", get_stream),
         route(service, "/v1/streams/{stream:path}", delete_stream, method="DELETE"),
@@ -93,7 +96,7 @@ def _reading(request: Request, reader: Reader) -> Callable[[bytes], Batch]:
 
 async def get_streams(service: Service, request: Request) -> Response:
     """Streams by name."""
-    most, after = _whole(request, "limit", 100, _PAGE), request.query_params.get("after", "")
+    most, after = whole(request, "limit", 100, _PAGE), request.query_params.get("after", "")
 
     def look() -> list[dict[str, Any]]:
         found = [one for one in service.pipeline.ledger.streams(tenant=tenant_of(request)) if one.name > after]
@@ -116,7 +119,7 @@ async def get_stream(service: Service, request: Request) -> Response:
 
 async def get_minutes(service: Service, request: Request) -> Response:
     """The last minutes of a stream."""
-    most, since = _whole(request, "limit", 180, 10_000), _since(request)
+    most, since = whole(request, "limit", 180, 10_000), _since(request)
 
     def look() -> list[dict[str, Any]]:
         found = service.pipeline.ledger.minutes(_position(service, request).stream_key, since=since, most=most)
@@ -127,7 +130,7 @@ async def get_minutes(service: Service, request: Request) -> Response:
 
 async def get_events(service: Service, request: Request) -> Response:
     """Events of a stream's log."""
-    most, after = _whole(request, "limit", 100, _PAGE), _whole(request, "after", 0, 2**62)
+    most, after = whole(request, "limit", 100, _PAGE), whole(request, "after", 0, 2**62)
 
     def look() -> list[dict[str, Any]]:
         key = _position(service, request).stream_key
@@ -138,6 +141,27 @@ async def get_events(service: Service, request: Request) -> Response:
         return [] if one is None else [event_view(one)]
 
     return as_json({"events": await asyncio.to_thread(look)})
+
+
+async def get_monitor(service: Service, request: Request) -> Response:
+    """What watches a stream: its promise, detector, goals, and what it is held against."""
+
+    def look() -> dict[str, Any]:
+        position = _position(service, request)
+        return {"stream": position.stream, **monitor_view(_followed(service, position).monitor)}
+
+    return as_json(await asyncio.to_thread(look))
+
+
+async def get_baseline(service: Service, request: Request) -> Response:
+    """What is normal for a stream by now: counts that `PUT` takes, here or elsewhere; null while it is learned."""
+
+    def look() -> dict[str, Any]:
+        position = _position(service, request)
+        normal = _followed(service, position).monitor.normal
+        return {"stream": position.stream, "baseline": None if normal is None else normal.to_dict()}
+
+    return as_json(await asyncio.to_thread(look))
 
 
 async def put_baseline(service: Service, request: Request) -> Response:
@@ -205,7 +229,7 @@ async def post_erasure(service: Service, request: Request) -> Response:
 
 async def get_alerts(service: Service, request: Request) -> Response:
     """Alerts, the latest first."""
-    most, before = _whole(request, "limit", 100, _PAGE), _whole(request, "before", 2**62, 2**62)
+    most, before = whole(request, "limit", 100, _PAGE), whole(request, "before", 2**62, 2**62)
     stream = request.query_params.get("stream")
     found = await asyncio.to_thread(
         lambda: service.pipeline.ledger.alerts(tenant=tenant_of(request), stream=stream, before=before, most=most)
@@ -240,7 +264,7 @@ async def acknowledge(service: Service, request: Request) -> Response:
         if _stands(service, alert):
             position = _position_of(service, alert)
             _intervene(service, request, position, "acknowledge", {"alert": alert.id}, by=asked.by)
-        service.pipeline.ledger.mark(alert.number, by=caller_of(request) or asked.by)
+        service.pipeline.ledger.mark(alert.number, by=_by(request, asked.by))
         return alert_view(_alert(service, request))
 
     return as_json(await asyncio.to_thread(change))
@@ -268,7 +292,7 @@ async def expected(service: Service, request: Request) -> Response:
         if _stands(service, alert):
             position = _position_of(service, alert)
             _intervene(service, request, position, "expected", {"alert": alert.id}, by=asked.by)
-        service.pipeline.ledger.mark(alert.number, by=caller_of(request) or asked.by, expected=True)
+        service.pipeline.ledger.mark(alert.number, by=_by(request, asked.by), expected=True)
         return alert_view(_alert(service, request))
 
     return as_json(await asyncio.to_thread(change))
@@ -306,7 +330,7 @@ async def post_deployment(service: Service, request: Request) -> Response:
             asked.version,
             [one.stream for one in here],
             note=asked.note,
-            by=caller_of(request) or asked.by,
+            by=_by(request, asked.by),
             time=service.pipeline.now() if when is None else when,
         )
         for position in here:
@@ -319,7 +343,7 @@ async def post_deployment(service: Service, request: Request) -> Response:
 
 async def get_deployments(service: Service, request: Request) -> Response:
     """Declared versions, the latest first."""
-    most = _whole(request, "limit", 100, _PAGE)
+    most = whole(request, "limit", 100, _PAGE)
     found = await asyncio.to_thread(lambda: service.pipeline.ledger.deployments(tenant=tenant_of(request), most=most))
     return as_json({"deployments": [deployment_view(one) for one in found]})
 
@@ -356,7 +380,7 @@ async def get_metrics(service: Service, _: Request) -> Response:
 
 async def get_openapi(service: Service, _: Request) -> Response:
     """This API, described."""
-    return as_json(document(service.pipeline.taxonomy))
+    return as_json(document(service.pipeline.taxonomy, is_proxied=service.pipeline.settings.proxy is not None))
 
 
 # How it is done
@@ -371,7 +395,7 @@ async def _body(service: Service, request: Request, kind: type[T]) -> T:
             raise InvalidInput(f"the body cannot be read: {error}") from None
 
 
-def _whole(request: Request, name: str, default: int, most: int) -> int:
+def whole(request: Request, name: str, default: int, most: int) -> int:
     """A whole number among the query's parameters, from 0 to `most`."""
     text = request.query_params.get(name)
     if text is None:
@@ -428,7 +452,13 @@ def _intervene(
         apply(followed.monitor, kind, body)
         return followed.kept()
 
-    service.pipeline.ledger.intervene(position.stream_key, kind, body, change, by=caller_of(request) or by)
+    service.pipeline.ledger.intervene(position.stream_key, kind, body, change, by=_by(request, by))
+
+
+def _by(request: Request, said: str | None) -> str | None:
+    """Who does it: the key or user that the caller has, else whom the body names."""
+    is_known = getattr(request.state, "identity", ANYBODY) != ANYBODY
+    return caller_of(request) if is_known else said or caller_of(request)
 
 
 def _followed(service: Service, position: Position) -> Followed:

@@ -33,6 +33,7 @@ from ethostat.server.policy import HEADERS
 from ethostat.server.proxy import RESERVED, Proxy, ProxySettings
 from ethostat.server.service import Service, as_json
 from ethostat.server.settings import ServeSettings
+from ethostat.server.stores import store_routes
 
 
 def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
@@ -72,6 +73,7 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
             *granting_routes(service, gate.register),
             *api.routes(service),
             *otlp_routes(service, Naming(settings.stream_attribute)),
+            *store_routes(board),
             *dashboard.routes(board),
             *(proxy.routes if proxy else ()),
         ],

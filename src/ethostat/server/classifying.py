@@ -41,6 +41,9 @@ _RESTS = (0.0, 0.5, 2.0, 10.0, 30.0)
 """Seconds before a worker is started again after so many deaths on end."""
 
 
+Judged = tuple[Event, Judgement]
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     event: Event
@@ -80,7 +83,7 @@ class Classifying:
     """A thread that keeps worker processes busy with the events of this process's streams that have no verdict.
 
     Workers are started when there is something to classify. `keeps_text` says of an event whether its text stays once
-    it has its verdict. `on_judged` is called when verdicts are on disk.
+    it has its verdict. `on_judged` is called when verdicts are on disk, with the events and what was judged of them.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Classifying:
         taxonomy: Taxonomy,
         workers: int,
         keeps_text: Callable[[str], bool],
-        on_judged: Callable[[], None] = lambda: None,
+        on_judged: Callable[[Sequence[Judged]], None] = lambda _: None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self._ledger, self._following = ledger, following
@@ -102,7 +105,7 @@ class Classifying:
         self._waiting: deque[_Waiting] = deque()
         self._taken: dict[int, int] = {}
         self._workers: list[_Worker] = []
-        self._done: list[Judgement] = []
+        self._done: list[Judged] = []
         self._deaths_on_end, self._start_at, self._ask_at = 0, 0.0, 0.0
         self._awake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="classifying", daemon=True)
@@ -293,7 +296,7 @@ class Classifying:
     def _judged(self, one: _Waiting, verdict: Verdict | None, by: str, failure: str | None) -> None:
         event = one.event
         erase = not self._keeps_text(event.id)
-        self._done.append(Judgement(event.stream_key, event.seq, verdict, by, failure, erase))
+        self._done.append((event, Judgement(event.stream_key, event.seq, verdict, by, failure, erase)))
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is gone: what it worked at is tried again alone, what it had not begun goes back unsuspected."""
@@ -320,12 +323,13 @@ class Classifying:
     def _write(self) -> None:
         if not self._done:
             return
-        self._ledger.judge(self._done, edition=self.edition)
-        failures = sum(one.verdict is None for one in self._done)
+        done = self._done
+        self._ledger.judge([judgement for _, judgement in done], edition=self.edition)
+        failures = sum(judgement.verdict is None for _, judgement in done)
         self.tally.failures += failures
-        self.tally.verdicts += len(self._done) - failures
+        self.tally.verdicts += len(done) - failures
         self._done = []
-        self._on_judged()
+        self._on_judged(done)
 
 
 def _in(worker: _Worker) -> IO[bytes]:

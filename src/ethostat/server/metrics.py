@@ -108,6 +108,11 @@ class _Standing(Collector):
         yield judged
         yield CounterMetricFamily("ethostat_worker_deaths", "Classifying processes that died.", value=tally.deaths)
         yield GaugeMetricFamily("ethostat_workers", "Classifying processes that are ready.", one.classifying.workers)
+        if one.evaluations is not None:
+            exported = CounterMetricFamily("ethostat_evaluations", "Verdicts exported by OTLP.", labels=["outcome"])
+            for outcome, count in asdict(one.evaluations.counts).items():
+                exported.add_metric([outcome], count)
+            yield exported
         waiting, size = one.intake.waiting
         yield GaugeMetricFamily("ethostat_queue_events", "Events that wait for the disk.", waiting)
         yield GaugeMetricFamily("ethostat_queue_bytes", "Bytes that wait for the disk.", size)

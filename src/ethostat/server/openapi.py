@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ethostat import __version__
+from ethostat.server.answers import ENDPOINTS
 from ethostat.server.ingest import JSON_TYPES, LINE_TYPES, MOST_EVENTS
 from ethostat.taxonomy import Taxonomy
 
 _TEXT, _NUMBER, _WHOLE, _YES = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
+_BYTES = {"type": "string", "format": "binary"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 
 
-def document(taxonomy: Taxonomy) -> dict[str, Any]:
-    """What `/openapi.json` says, for a service of these goals."""
+def document(taxonomy: Taxonomy, *, is_proxied: bool = False) -> dict[str, Any]:
+    """What `/openapi.json` says, for a service of these goals, which may forward traffic too."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -22,7 +24,7 @@ def document(taxonomy: Taxonomy) -> dict[str, Any]:
             "version": __version__,
             "description": "Responses of language models in; whether their behaviour changes, out.",
         },
-        "paths": _paths(),
+        "paths": {**_paths(), **_paths_of_store(), **_paths_of_otlp(), **(_paths_of_proxy() if is_proxied else {})},
         "components": {"schemas": _schemas(taxonomy), "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{"key": []}, {}],
     }
@@ -51,7 +53,11 @@ def _paths() -> dict[str, Any]:
             "get": _does("Its log", _list("events", "LoggedEvent"), [stream, limit, after, _in_query("id", _TEXT)])
         },
         "/v1/streams/{stream}/baseline": {
-            "put": _does("A new baseline; evidence begins anew", _object(), [stream], body="NewBaseline")
+            "get": _does("What is normal for it by now; null while it is learned", _object(), [stream]),
+            "put": _does("A new baseline; evidence begins anew", _object(), [stream], body="NewBaseline"),
+        },
+        "/v1/streams/{stream}/monitor": {
+            "get": _does("What watches it: promise, detector, goals, baseline", _ref("Monitor"), [stream])
         },
         "/v1/sessions/{session}": {
             "delete": _does("Drop the texts and labels of a session", _object(), [_in_path("session")])
@@ -106,6 +112,86 @@ def _paths() -> dict[str, Any]:
         },
         "/openapi.json": {"get": _does("This document", _object(), [])},
     }
+
+
+def _paths_of_store() -> dict[str, Any]:
+    run = _in_path("run")
+    limit = _in_query("limit", {**_WHOLE, "minimum": 0, "maximum": 1000})
+    return {
+        "/v1/runs": {"get": _does("Runs of the store, the latest first", _list("runs", "Run"), [])},
+        "/v1/runs/{run}": {
+            "get": _does("Its Measurement, with what labels correct", _object(), [run]),
+        },
+        "/v1/runs/{run}/responses": {
+            "get": _does(
+                "Its responses",
+                _list("responses", "StoredResponse"),
+                [run, limit, _in_query("offset", {**_WHOLE, "minimum": 0})],
+            )
+        },
+        "/v1/labels/{run}": {
+            "get": _does("People's labels of its responses, as they stand", _object(), [run]),
+            "post": _does("Label responses of it", _object({"labelled": _WHOLE}), [run], body="NewLabels"),
+        },
+        "/v1/reviews": {
+            "post": _does(
+                "A run to label: `run:ID`, or `stream:NAME`, whose kept responses become one",
+                _object({"run": _TEXT, "go": _TEXT}),
+                [],
+                body="NewReview",
+                status="201",
+            )
+        },
+    }
+
+
+def _paths_of_otlp() -> dict[str, Any]:
+    """Bodies and answers are OpenTelemetry's own: opentelemetry.io/docs/specs/otlp."""
+    kinds = {"application/json": {"schema": _object()}, "application/x-protobuf": {"schema": _BYTES}}
+    statuses = {
+        "200": "Taken, and on disk; what could not be used is in `partialSuccess`",
+        "400": "It is no OTLP",
+        "401": _REASONS["401"],
+        "403": _REASONS["403"],
+        "408": _REASONS["408"],
+        "413": _REASONS["413"],
+        "415": _REASONS["415"],
+        "503": "More waits than may, or the database is gone; Retry-After says when",
+    }
+    answers = {status: {"description": said, "content": kinds} for status, said in statuses.items()}
+    return {
+        path: {"post": {"summary": f"OTLP/HTTP {what}", "requestBody": _required(kinds), "responses": answers}}
+        for path, what in {"/v1/traces": "spans", "/v1/logs": "log records"}.items()
+    }
+
+
+def _paths_of_proxy() -> dict[str, Any]:
+    """Bodies and answers are those of the model server: platform.openai.com/docs/api-reference."""
+    ours = [
+        {"name": f"X-Ethostat-{name}", "in": "header", "schema": _TEXT}
+        for name in ("Stream", "Session", "Labels", "Key")
+    ]
+    answers = {
+        "200": {"description": "What the model server answers, byte for byte; its other statuses too"},
+        "401": {"description": _REASONS["401"]},
+        "502": {"description": "The model server cannot be reached"},
+    }
+    body = _required({"application/json": {"schema": _object()}})
+    return {
+        f"/v1/{path}": {
+            "post": {
+                "summary": f"Forwarded to the model server: {endpoint}",
+                "parameters": ours,
+                "requestBody": body,
+                "responses": answers,
+            }
+        }
+        for path, endpoint in ENDPOINTS.items()
+    }
+
+
+def _required(content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": content}
 
 
 def _post_events() -> dict[str, Any]:
@@ -215,6 +301,48 @@ def _schemas(taxonomy: Taxonomy) -> dict[str, Any]:
                 "updated": _or_null(_MOMENT),
             }
         ),
+        "Monitor": _object(
+            {
+                "stream": _NAME,
+                "promise": _object(),
+                "detector": _TEXT,
+                "stratified": _YES,
+                "soft": _YES,
+                "sessions": _or_null(_object()),
+                "policy": _object(),
+                "baseline": _object(),
+                "taxonomy": _object({"name": _TEXT, "version": _TEXT, "hash": _TEXT}),
+                "state": _TEXT,
+                "epoch": _object(),
+                "evidence": _or_null(_object()),
+                "snoozed_until": _or_null(_WHOLE),
+                "acknowledged": _YES,
+            }
+        ),
+        "Run": _object(
+            {"run": _TEXT, "model": _TEXT, "prompts": _TEXT, "samples": _or_null(_WHOLE), "status": _TEXT}
+            | {"started": _TEXT, "finished": _or_null(_TEXT)}
+            | {"entropy": _or_null(_ref("Estimate")), "aligned": _or_null(_ref("Estimate"))}
+        ),
+        "StoredResponse": _object(
+            {"prompt_id": _TEXT, "index": _WHOLE, "messages": {"type": "array", "items": turn}, "response": _TEXT}
+        ),
+        "NewLabels": _object(
+            {
+                "rater": _NAME,
+                "labels": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 1000,
+                    "items": _object(
+                        {"prompt_id": _TEXT, "index": {**_WHOLE, "minimum": 0}, "goal": goal, "note": _or_null(_TEXT)},
+                        required=["prompt_id", "goal"],
+                    ),
+                },
+            },
+            required=["labels"],
+        ),
+        "NewReview": _object({"of": _TEXT, "rater": _NAME}, required=["of"]),
         "Minute": _object(
             {"time": _or_null(_MOMENT), "profile": counts, "failures": _WHOLE, "entropy": _ref("Estimate")}
         ),

@@ -278,13 +278,10 @@ def otlp_routes(service: Service, naming: Naming = Naming()) -> list[Route]:
 
         return take
 
-    made = [
+    return [
         route(service, "/v1/traces", taking(read_traces, "spans"), method="POST"),
         route(service, "/v1/logs", taking(read_logs, "log_records"), method="POST"),
     ]
-    for one in made:
-        one.include_in_schema = False  # OpenTelemetry describes them
-    return made
 
 
 async def _answered(service: Service, request: Request, read: Callable[[bytes, str], Reading], of: str) -> Answer:

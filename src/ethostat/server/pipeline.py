@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ethostat.errors import EthostatError
 from ethostat.ledger import Ledger
 from ethostat.monitor import Alert, Monitor
-from ethostat.server.classifying import Classifying
+from ethostat.server.classifying import Classifying, Judged
+from ethostat.server.evaluations import Evaluations
 from ethostat.server.following import Following, Routes
 from ethostat.server.intake import Full, Intake
 from ethostat.server.settings import ServeSettings
@@ -58,7 +59,7 @@ class Pipeline:
             taxonomy=settings.template.taxonomy,
             workers=settings.workers,
             keeps_text=keep,
-            on_judged=self.following.wake,
+            on_judged=self._judged,
         )
         self.intake = Intake(
             ledger,
@@ -67,6 +68,8 @@ class Pipeline:
             on_written=self._written,
             on_commit=told.on_commit,
         )
+        taxonomy, endpoint = settings.template.taxonomy, settings.evaluations
+        self.evaluations = None if endpoint is None else Evaluations(endpoint, taxonomy, self._named)
         self._forgetting = threading.Thread(target=self._forget, name="forgetting", daemon=True)
         self._stopping = threading.Event()
 
@@ -86,6 +89,8 @@ class Pipeline:
         template = self.settings.template
         edition = self.ledger.publish(template.taxonomy.to_dict(), template.taxonomy.hash, template.baseline.to_dict())
         self.intake.edition = self.classifying.edition = edition.number
+        if self.evaluations is not None:
+            self.evaluations.start()
         self.following.start()
         self.classifying.start()
         self.intake.start()
@@ -98,6 +103,8 @@ class Pipeline:
         self.intake.stop()
         self.classifying.stop()
         self.following.stop()
+        if self.evaluations is not None:
+            self.evaluations.stop()
         if self._forgetting.is_alive():
             self._forgetting.join()
         self.ledger.close()
@@ -119,6 +126,15 @@ class Pipeline:
     def now() -> float:
         """Seconds since 1970."""
         return time.time()
+
+    def _judged(self, judged: Sequence[Judged]) -> None:
+        self.following.wake()
+        if self.evaluations is not None:
+            self.evaluations.offer(judged)
+
+    def _named(self, key: int) -> tuple[str, str] | None:
+        found = self.ledger.position(key)
+        return None if found is None else (found.tenant, found.stream)
 
     def _written(self, begins: bool, waits: bool) -> None:
         self.following.wake(claim=begins)

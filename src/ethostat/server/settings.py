@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ethostat.errors import InvalidInput
 from ethostat.monitor import Monitor
 from ethostat.notifying import Routing
+from ethostat.server.evaluations import Endpoint
 from ethostat.server.grouping import Grouping
 from ethostat.server.intake import Bounds
 from ethostat.server.proxy import ProxySettings
@@ -47,10 +48,10 @@ class ServeSettings:
     `template` is the monitor of a new stream, whose taxonomy is that of all; `workers` processes run `classifier`.
     Bodies have at most `most_body` bytes as they come, and `most_unpacked` without their compression. Events that were
     followed are deleted after `retention` days, None for never. `grouping` says what tells strata and sessions, and
-    `redact` comes before anything keeps an event, whichever way it came. With `proxy` traffic to a model server is
-    forwarded and observed. `stream_attribute` is the OpenTelemetry attribute that names a span's stream, where it
-    is there. `names` are what it is called by beside its address, `address` is the URL by which people reach it,
-    and `notify` says where alerts go.
+    `redact` comes before anything keeps an event, whichever way it came. Verdicts made here are exported to
+    `evaluations`. With `proxy` traffic to a model server is forwarded and observed. `stream_attribute` is the
+    OpenTelemetry attribute that names a span's stream, where it is there. `names` are what it is called by beside its
+    address, `address` is the URL by which people reach it, and `notify` says where alerts go.
     """
 
     template: Monitor
@@ -66,6 +67,7 @@ class ServeSettings:
     retention: float | None = None
     grouping: Grouping = field(default_factory=Grouping)
     redact: Redact | None = None
+    evaluations: Endpoint | None = None
     proxy: ProxySettings | None = None
     stream_attribute: str | None = None
     names: tuple[str, ...] = ()

@@ -45,6 +45,21 @@ def stream_view(stream: Stream, taxonomy: Taxonomy, *, now: float) -> dict[str, 
     }
 
 
+def monitor_view(monitor: Monitor) -> dict[str, Any]:
+    """What a monitor was made with, and where it stands."""
+    settings = monitor.settings_to_dict()
+    names = ("promise", "detector", "stratified", "soft", "sessions", "policy", "baseline")
+    return {
+        **{name: settings[name] for name in names},
+        "taxonomy": {"name": monitor.taxonomy.name, "version": monitor.taxonomy.version, "hash": monitor.taxonomy.hash},
+        "state": monitor.state,
+        "epoch": _epoch(monitor),
+        "evidence": _evidence(monitor),
+        "snoozed_until": monitor.snoozed_until,
+        "acknowledged": monitor.is_acknowledged,
+    }
+
+
 def alert_view(alert: KeptAlert) -> dict[str, Any]:
     """An alert and what people did with it."""
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from serving import serving, told
@@ -57,6 +58,7 @@ def go(visit, url):
     """Open a page of the service, and hear what the browser says of it."""
     visit.page.on("console", lambda message: visit.complaints.append(message.text))
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("dialog", lambda dialog: (visit.complaints.append("dialog"), dialog.dismiss()))
     visit.page.on("request", lambda request: visit.requests.append(request.url))
     visit.page.set_default_timeout(60_000)
     visit.page.goto(url)
@@ -332,6 +334,40 @@ def test_responses_are_labelled_by_keyboard(service, visit):
     assert not visit.complaints
 
 
+def test_what_raters_differ_on_is_settled_by_keyboard(service, visit):
+    """An adjudicator sees what was said and by nobody's name, settles it by a key, and the stream's figures follow."""
+    events = [one | TEXTS | {"response": f"{n}"} for n, one in enumerate(told(12, stream="settled"))]
+    assert service.tell(events).status_code == 200
+    service.wait_for(12, "settled")
+    for rater, keys in (("dee <img src=x onerror=window.hacked=1>", "112"), ("eva", "221")):
+        begin(service, visit, rater, of="stream:settled")
+        for done, key in enumerate(keys, 1):
+            press(visit, key, f"{done} of 12 labelled")
+    go(visit, f"{service.url}/review")
+    row = visit.page.locator("tr", has_text="eva").filter(has_text="dee")
+    assert "3 of 12" in row.inner_text()
+    row.get_by_label("Who settles").fill("fay")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**/settle**")
+    heard = visit.page.locator(".heard")
+    assert "× 1" in heard.inner_text()
+    assert "eva" not in visit.page.locator("main").inner_text()
+    visit.page.keyboard.press("?")
+    expect(visit.page.locator("#help")).to_be_visible()
+    visit.page.keyboard.press("1")
+    visit.page.keyboard.press("Escape")
+    for done, key in enumerate("112", 1):
+        press(visit, key, f"{done} of 3 settled")
+    visit.page.get_by_role("link", name="Agreement and corrected figures").click()
+    visit.page.wait_for_selector("#corrected")
+    assert "3 of those settled" in visit.page.locator("main").inner_text()
+    visit.page.goto(f"{service.url}/stream?name=settled")
+
+    assert visit.page.locator("#corrected tbody tr").count() == 8
+    assert visit.page.evaluate("window.hacked") is None
+    assert not visit.complaints
+
+
 def test_a_held_key_labels_once(service, visit):
     """A key that repeats because it is held down labels one response and no more."""
     begin(service, visit, "held", of="stream:chat")
@@ -355,6 +391,10 @@ def test_runs_have_reports_and_are_compared(service, visit):
     go(visit, f"{service.url}/runs")
     visit.page.get_by_label("as A").last.check()
     visit.page.get_by_label("as B").first.check()
+    visit.page.get_by_role("link", name="stream:other").click()
+    visit.page.wait_for_url("**/runs/*")
+    assert visit.page.locator("main tbody tr").count() == 9
+    visit.page.go_back()
     visit.page.get_by_role("link", name="Report of run").first.click()
     visit.page.wait_for_selector("#chart-profile .main-svg")
     assert visit.page.evaluate("window.origin") == "null"
@@ -362,8 +402,37 @@ def test_runs_have_reports_and_are_compared(service, visit):
     visit.page.get_by_label("as A").last.check()
     visit.page.get_by_label("as B").first.check()
     visit.page.get_by_role("button", name="Compare").click()
+    visit.page.wait_for_url("**/compare?**")
+    assert "Verdict" in visit.page.locator("main").inner_text()
+    assert visit.page.locator("main tbody tr").count() == 8
+    visit.page.locator("#full-report").click()
     visit.page.wait_for_selector("#chart-forest-0 .main-svg")
 
     assert "stream:other" in visit.page.locator("h1").inner_text()
     assert visit.page.evaluate("window.origin") == "null"
     assert visit.page.evaluate("window.hacked") is None
+
+
+def test_no_page_breaks_a_serious_rule_of_accessibility(service, visit, alert):
+    """axe-core finds nothing serious or critical on any page, in light and dark colours."""
+    begun = service.client.post("/v1/reviews", json={"of": "stream:chat", "rater": "axe"}).json()
+    paths = ["/", "/stream?name=chat", "/alerts", f"/alerts/{alert}", "/runs", "/review", begun["go"]]
+    paths += [
+        f"/runs/{begun['run']}",
+        f"/review/{begun['run']}/agreement",
+        "/settings",
+        "/access",
+        "/audit",
+        "/login",
+        "/nowhere",
+    ]
+    axe, found = Axe(), []
+    for path in paths:
+        visit.page.goto(service.url + path)
+        for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            visit.page.emulate_media(color_scheme=scheme)
+            told = axe.run(visit.page, options=options).response["violations"]
+            grave = [one for one in told if one["impact"] in ("serious", "critical")]
+            found += [(path, scheme, one["id"], one["nodes"][0]["html"][:200]) for one in grave]
+
+    assert not found

@@ -15,6 +15,13 @@ from serving import serving, told
 PASSWORD = "correct horse battery"  # noqa: S105
 HOSTILE = "<img src=x onerror=alert(1)>"
 FLAGS = ("--baseline", "first:50", "--run-length", "1000", "--workers", "1")
+NOTIFY = """
+targets:
+  record: {command: ["/bin/true"]}
+  broken: {command: ["/bin/false"]}
+rules:
+- {tiers: [page], streams: [none], targets: [record, broken]}
+"""
 ROLES = {"ann": ["admin"], "lea": ["read", "label"], "rob": ["read"]}
 
 
@@ -26,7 +33,9 @@ def service(tmp_path_factory):
         for name, scopes in ROLES.items():
             register.add_user(name, PASSWORD, scopes, now=time.time(), by="me")
         key = register.add_key(f"feed {HOSTILE}", ["admin"], now=time.time(), by="me")
-    with serving(path, *FLAGS) as one:
+    notify = path.with_name("notify.yaml")
+    notify.write_text(NOTIFY)
+    with serving(path, *FLAGS, "--notify", str(notify)) as one:
         one.client.headers["authorization"] = f"Bearer {key.text}"
         one.tell(told(100) + told(60, start=100, shares=(0, 1, 0, 0, 0)))
         one.wait_until(lambda: one.get("/v1/alerts")["alerts"])
@@ -156,4 +165,19 @@ def test_an_admin_ends_keys_and_reads_the_log(service, visit):
     assert f"user:{HOSTILE}" in said
     assert "keys revoke" in said
     assert visit.page.locator("main img").count() == 0
+    assert not visit.complaints
+
+
+def test_an_admin_tests_where_alerts_go(service, visit):
+    """The page of settings names targets without their secrets, sends a test message, and says whether it arrived."""
+    log_in(service, visit, "ann", path="/settings")
+    rows = visit.page.locator("#targets tr")
+    for name, said in (("record", "It arrived."), ("broken", "command")):
+        rows.filter(has_text=name).get_by_role("button").focus()
+        visit.page.keyboard.press("Enter")
+        expect(rows.filter(has_text=name).get_by_role("status")).to_contain_text(said)
+    facts = visit.page.locator("main").inner_text()
+
+    assert "recall of g2" in facts  # the classifier's card, with its figures
+    assert "up for" in facts
     assert not visit.complaints

@@ -63,6 +63,8 @@ def test_every_page_is_held_to_the_policy(caller):
         "/runs",
         "/review",
         "/settings",
+        f"/runs/{run}",
+        "/nowhere",
         "/alerts/7",
     ):
         found = client.get(path)
@@ -70,7 +72,7 @@ def test_every_page_is_held_to_the_policy(caller):
         assert found.headers["x-content-type-options"] == "nosniff"
         assert found.headers["cache-control"] == "no-store"
         assert "<script>" not in found.text
-    assert client.get(f"/runs/{run}").headers["content-security-policy"].startswith("sandbox allow-scripts;")
+    assert client.get(f"/runs/{run}/report").headers["content-security-policy"].startswith("sandbox allow-scripts;")
     assert client.get("/static/live.js").headers["cache-control"].endswith("immutable")
     assert client.get("/static/board.py").status_code == 404
 

@@ -65,7 +65,7 @@ def make_app(settings: ServeSettings, ledger: Ledger) -> Starlette:
     proxy = None if settings.proxy is None else Proxy(_redacting(settings.proxy, settings), pipeline.intake.observe)
     if proxy is not None:
         metrics.watch_proxy(proxy)
-    board = dashboard.Board(service, gate.register)
+    board = dashboard.Board(service, gate.register, outward)
     app = Starlette(
         routes=[
             *login_routes(gate),

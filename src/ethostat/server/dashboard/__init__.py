@@ -14,6 +14,7 @@ alerting    an alert, with what its exemplars said
 stored      runs of the store, their reports, comparisons
 reviewing   labels in the browser
 labels      the handlers of runs and labels
+configured  what the service runs with
 granted     the handlers of keys, users and the audit log
 pages       the other handlers, and all routes
 """

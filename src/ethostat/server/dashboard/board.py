@@ -23,6 +23,7 @@ from ethostat.server.dashboard.live import Name, Pulse, Stamps
 from ethostat.server.dashboard.refusing import problem_page
 from ethostat.server.dashboard.reviewing import Desks, Standing
 from ethostat.server.dashboard.tracing import retraced
+from ethostat.server.outward import Outward
 from ethostat.server.service import NotFound, Service
 from ethostat.store import Store
 from ethostat.taxonomy import Taxonomy
@@ -35,8 +36,9 @@ T = TypeVar("T")
 class Board:
     """One service, as pages see it."""
 
-    def __init__(self, service: Service, register: Register) -> None:
-        self.service, self.register = service, register
+    def __init__(self, service: Service, register: Register, outward: Outward) -> None:
+        self.service, self.register, self.outward = service, register, outward
+        self.began = time.time()
         self.glances = Glances(self.ledger, self.taxonomy)
         self.is_ending = False
         self.pulse = Pulse(self._stamps, is_ending=lambda: self.is_ending)

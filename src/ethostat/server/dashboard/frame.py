@@ -145,6 +145,7 @@ def _environment() -> Environment:
         line=one_line,
         clipped=_clipped,
         value=words.value,
+        p=words.p_value,
         interval=words.interval,
         signed=words.signed,
         signed_interval=words.signed_interval,

@@ -12,17 +12,18 @@ from starlette.routing import Route
 
 from ethostat.errors import InvalidInput
 from ethostat.labelling import check_rater
+from ethostat.report import verdicts
 from ethostat.server.dashboard import stored
 from ethostat.server.dashboard.board import Board, Page, page_route, work
-from ethostat.server.dashboard.frame import is_whole, link, query_of, render
+from ethostat.server.dashboard.frame import goal_classes, is_whole, link, query_of, render
 from ethostat.server.dashboard.reviewing import (
     Asked,
     Begin,
     act,
     desk_shown,
-    labels_by_run,
     rater_of,
     standing_of,
+    work_by_run,
 )
 from ethostat.server.policy import HEADERS
 from ethostat.server.service import NotFound, Service, as_json, route, tenant_of
@@ -40,10 +41,13 @@ def routes(board: Board) -> list[Route]:
     """All of them."""
     pages: dict[str, Page] = {
         "/runs": runs,
-        "/runs/{run}": report,
+        "/runs/{run}": one_run,
+        "/runs/{run}/report": report,
         "/compare": compare,
+        "/compare/report": compare_report,
         "/review": review,
         "/review/{run}": label,
+        "/review/{run}/settle": settle,
         "/review/{run}/agreement": agreement,
     }
 
@@ -66,13 +70,38 @@ async def runs(board: Board, request: Request) -> Response:
     return render(request, "dashboard/runs.html", lines=lines, database=board.ledger.name)
 
 
+async def one_run(board: Board, request: Request) -> Response:
+    """A run: its figures with their intervals, and what can be done with it."""
+    id = request.path_params["run"]
+
+    def look() -> dict[str, Any]:
+        run = stored.run_of(board.store, id)
+        measured = None if run.measurement is None else stored.measured_of(board.store, id)
+        others = [line for line in stored.runs_listed(board.store) if line.is_measured and line.run.id != id]
+        return {"run": run, "measured": measured, "others": others}
+
+    async with board.heavy:
+        shown = await work(look)
+    taxonomy = board.taxonomy if shown["measured"] is None else shown["measured"].taxonomy
+    return render(request, "dashboard/run.html", taxonomy=taxonomy, classes=goal_classes(taxonomy.aligned), **shown)
+
+
 async def report(board: Board, request: Request) -> Response:
     """The report of a run."""
     return await _heavy(board, lambda: stored.report_of(board.store, request.path_params["run"]))
 
 
 async def compare(board: Board, request: Request) -> Response:
-    """Two runs against each other."""
+    """Two runs against each other: the verdict, and every difference with its interval."""
+    asked = query_of(request)
+    a, b = asked.get("a", ""), asked.get("b", "")
+    async with board.heavy:
+        shift = await work(lambda: stored.shift_of(board.store, a, b))
+    return render(request, "dashboard/compare.html", one=shift, a=a, b=b, verdicts=verdicts)
+
+
+async def compare_report(board: Board, request: Request) -> Response:
+    """The same as `ethostat compare` writes it."""
     asked = query_of(request)
     return await _heavy(board, lambda: stored.comparison_of(board.store, asked.get("a", ""), asked.get("b", "")))
 
@@ -82,12 +111,12 @@ async def review(board: Board, request: Request) -> Response:
 
     def look() -> dict[str, Any]:
         lines = stored.runs_listed(board.store)
-        raters = labels_by_run(board.store, lines)
+        done = work_by_run(board.store, lines)
         streams = [one.name for one in board.ledger.streams(tenant=tenant_of(request)) if sum(one.counts.values())]
         return {
             "lines": lines,
-            "raters": raters,
-            "labelled": [line for line in lines if raters[line.run.id]],
+            "done": done,
+            "labelled": [line for line in lines if line.run.id in done],
             "streams": streams,
         }
 
@@ -132,13 +161,26 @@ async def label(board: Board, request: Request) -> Response:
     return render(request, "dashboard/label.html", **shown)
 
 
+async def settle(board: Board, request: Request) -> Response:
+    """The next response on which raters differ, with what they said, without their names."""
+    run, rater = request.path_params["run"], rater_of(request, query_of(request).get("rater", ""))
+
+    def look() -> dict[str, Any]:
+        with board.desks.at(board.store, run, rater, settles=True, anew=True) as labelling:
+            return desk_shown(labelling)
+
+    async with board.heavy:
+        shown = await work(look)
+    return render(request, "dashboard/label.html", **shown)
+
+
 async def acted(board: Board, request: Request) -> Response:
     """What a rater did; the next response is the answer."""
     asked = await _body(board, request, Asked)
     rater = rater_of(request, asked.rater)
 
     def change() -> dict[str, Any]:
-        with board.desks.at(board.store, request.path_params["run"], rater) as labelling:
+        with board.desks.at(board.store, request.path_params["run"], rater, settles=asked.settles) as labelling:
             return desk_shown(labelling, message=act(labelling, asked))
 
     return render(request, "dashboard/desk.html", **await work(change))

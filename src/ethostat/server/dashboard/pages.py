@@ -11,9 +11,10 @@ from starlette.routing import Route
 
 from ethostat.monitor.alert import CHANGE, PAGE
 from ethostat.server.baselining import MOST_WINDOW
-from ethostat.server.dashboard import course, granted, labels
+from ethostat.server.dashboard import granted, labels
 from ethostat.server.dashboard.alerting import alert_shown
 from ethostat.server.dashboard.board import Board, Page, page_route, work
+from ethostat.server.dashboard.configured import card_of, facts_of, outward_shown
 from ethostat.server.dashboard.frame import get_asset, goal_classes, is_whole, link, query_of, render
 from ethostat.server.dashboard.glance import ALERT, ENTROPY, LAG, NAME, ORDERS, STATES, URGENCY, Wanted
 from ethostat.server.dashboard.looking import HOURS, SPANS, View
@@ -155,45 +156,16 @@ async def alert(board: Board, request: Request) -> Response:
 
 async def settings(board: Board, request: Request) -> Response:
     """What the service runs with."""
-    chosen = board.service.pipeline.settings
-    template = chosen.template
-    rows = {
-        "Listening": {"address": f"{chosen.host}, port {chosen.port or 'any'}", "database": board.ledger.name},
-        "Classifying": {
-            "classifier": chosen.classifier,
-            "worker processes": str(chosen.workers),
-            "goals": f"{board.taxonomy.name}, version {board.taxonomy.version}, hash {board.taxonomy.hash}",
-        },
-        "What a new stream begins with": {
-            "baseline": template.baseline.name,
-            "detector": f"{template.kind.name}: {template.kind.words}",
-            "promise": course.promise_words(template),
-            "verdicts count": "by their probabilities" if template.soft else "as their most probable goal",
-            "warnings": "at a tenth of the evidence, without a promise" if template.policy.warn else "none",
-            "said again": _or_never(template.policy.renotify, "after {:,} responses while an alert stands"),
-            "silence": _or_never(template.policy.silence, "{:g} seconds without a response are no data"),
-        },
-        "Keeping": {
-            "texts": _texts(chosen.texts.rule, chosen.texts.share),
-            "events": "all are kept"
-            if chosen.retention is None
-            else f"deleted {chosen.retention:g} days after they were followed",
-            "streams": f"at most {chosen.bounds.streams:,}",
-            "a request": f"at most {chosen.most_body:,} bytes, {chosen.most_unpacked:,} unpacked",
-        },
-    }
-    errors = await work(board.service.pipeline.errors)
-    return render(request, "dashboard/settings.html", rows=rows, errors=errors)
 
+    def look() -> dict[str, Any]:
+        return {
+            "errors": board.service.pipeline.errors(),
+            "rows": facts_of(board),
+            "card": card_of(board.service.pipeline.settings.classifier),
+            "outward": outward_shown(board) if is_whole(request) else None,
+        }
 
-def _texts(rule: str, share: float) -> str:
-    if rule == "sampled":
-        return f"{share:.1%} of them stay once they are classified"
-    return "all stay" if rule == "all" else "none stays once it is classified"
-
-
-def _or_never(value: float | None, words: str) -> str:
-    return "never" if value is None else words.format(value)
+    return render(request, "dashboard/settings.html", **await work(look))
 
 
 def _part(asked: Mapping[str, str], name: str) -> str:

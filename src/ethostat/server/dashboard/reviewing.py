@@ -19,13 +19,13 @@ from ethostat.choosing import RANDOM, Selection
 from ethostat.desk.page import GOAL_KEYS
 from ethostat.desk.sitting import LONGEST_NOTE
 from ethostat.errors import InvalidInput, TooLittleEvidence
-from ethostat.labelling import Labelling, check_rater
+from ethostat.labelling import Heard, Labelling, check_rater
 from ethostat.maths.estimate import Estimate
 from ethostat.raters import Agreement, stored_agreement
 from ethostat.server.dashboard.stored import RunLine, measured_of, run_of
-from ethostat.store import Run, Store
+from ethostat.store import Act, Run, Store
 from ethostat.store.labels import LABEL
-from ethostat.tasks import Task, begin_labelling
+from ethostat.tasks import Task, adjudicate, begin_labelling
 from ethostat.taxonomy import FIVE_GOALS, Goal, Taxonomy
 
 _MOST_DESKS = 64
@@ -41,7 +41,8 @@ class Begin(msgspec.Struct):
 class Asked(msgspec.Struct):
     """What a rater does: a label, a skip, an undo, a note, or "again" for what was skipped.
 
-    `at` is the row that was shown (prompt id and index), so that a label never falls on another.
+    `at` is the row that was shown (prompt id and index), so that a label never falls on another. With `settles` it is
+    adjudication: what is said counts for the row.
     """
 
     rater: str
@@ -49,6 +50,7 @@ class Asked(msgspec.Struct):
     goal: str | None = None
     note: str | None = None
     at: tuple[str, int] | None = None
+    settles: bool = False
 
 
 @dataclass(slots=True)
@@ -61,16 +63,21 @@ class Desks:
     """Labellings that are under way, by run and rater; the latest are remembered, and all are on disk."""
 
     def __init__(self) -> None:
-        self._desks: OrderedDict[tuple[str, str], _Desk] = OrderedDict()
+        self._desks: OrderedDict[tuple[str, str, bool], _Desk] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
-    def at(self, store: Store, run_id: str, rater: str) -> Iterator[Labelling]:
-        """The labelling of a rater, for one caller at a time. Raises InvalidInput for a rater who cannot be one."""
-        place = run_id, check_rater(rater)
+    def at(
+        self, store: Store, run_id: str, rater: str, *, settles: bool = False, anew: bool = False
+    ) -> Iterator[Labelling]:
+        """The labelling of a rater, for one caller at a time; `anew` looks again at what there is to do.
+
+        Raises InvalidInput for a rater who cannot be one, TooLittleEvidence where there is nothing to settle.
+        """
+        place = run_id, check_rater(rater), settles
         with self._lock:
-            if place not in self._desks:
-                self._desks[place] = _Desk(_begun(store, run_id, rater))
+            if anew or place not in self._desks:
+                self._desks[place] = _Desk((_settling if settles else _begun)(store, run_id, rater))
                 if len(self._desks) > _MOST_DESKS:
                     self._desks.popitem(last=False)
             self._desks.move_to_end(place)
@@ -89,6 +96,7 @@ def desk_shown(labelling: Labelling, *, message: str = "") -> dict[str, Any]:
         "goals": keyed(labelling.taxonomy),
         "rater": labelling.rater,
         "run_id": labelling.run_id,
+        "settles": labelling.settles,
         "message": message,
         "longest_note": LONGEST_NOTE,
     }
@@ -134,9 +142,40 @@ def rater_of(request: Request, asked: str) -> str:
     return str(identity.name) if identity is not None and identity.kind == "user" else asked
 
 
-def labels_by_run(store: Store, lines: list[RunLine]) -> dict[str, Mapping[str, int]]:
-    """How many labels stand of each rater, by run."""
-    return {line.run.id: Counter(one.rater for one in store.labels(line.run.id)) for line in lines}
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How far people are with a run: labels of each rater, how many rows there are, and where raters differ."""
+
+    raters: Mapping[str, int]
+    rows: int
+    disputed: int
+    settled: int
+
+
+def work_by_run(store: Store, lines: list[RunLine]) -> dict[str, Work]:
+    """How far people are with each of these runs that somebody has labelled."""
+    found = {}
+    for line in lines:
+        acts = store.acts(line.run.id)
+        if acts:
+            found[line.run.id] = _work(store, line.run, acts)
+    return found
+
+
+def _work(store: Store, run: Run, acts: list[Act]) -> Work:
+    taxonomy = FIVE_GOALS if run.taxonomy is None else Taxonomy.from_dict(run.taxonomy)
+    heard = Heard(taxonomy)
+    heard.hear(acts)
+    raters = Counter(
+        who
+        for voices in heard.rows.values()
+        for who, standing in voices.items()
+        if who is not None and standing.act is not None and standing.act.kind == LABEL
+    )
+    disputed = heard.disputed()
+    settled = sum((act := heard.of(place, None).act) is not None and act.kind == LABEL for place in disputed)
+    rows = max((len(choice.rows) for choice in store.choices(run.id)), default=0)
+    return Work(dict(sorted(raters.items())), rows, len(disputed), settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +230,11 @@ def standing_of(store: Store, id: str) -> Standing:
         CorrectedRow("mean within-prompt S", one.entropy, one.corrected.entropy),
     ]
     return Standing(found, why, tuple(rows), one.corrected.describe(), labels, run.id)
+
+
+def _settling(store: Store, run_id: str, rater: str) -> Labelling:
+    """The rows on which raters differ. Raises TooLittleEvidence where they differ on none."""
+    return adjudicate(store, Task(run_of(store, run_id).id), rater=rater)
 
 
 def _begun(store: Store, run_id: str, rater: str) -> Labelling:

@@ -22,6 +22,7 @@ from ethostat.report.page import html
 from ethostat.response import PromptSet
 from ethostat.rows import Row
 from ethostat.server.service import NotFound
+from ethostat.shift import Shift
 from ethostat.store import Run, RunSetup, Store, content_hash
 from ethostat.summary import summarise
 from ethostat.taxonomy import Taxonomy
@@ -86,13 +87,17 @@ def report_of(store: Store, id: str) -> str:
     return html(found.measurement, taxonomy=found.taxonomy, responses=found.evidence())
 
 
-def comparison_of(store: Store, a: str, b: str) -> str:
-    """B against A: the very page that `ethostat compare` writes. Raises InvalidInput where they are one."""
+def shift_of(store: Store, a: str, b: str) -> Shift:
+    """B against A, as `ethostat compare` has it. Raises InvalidInput where they are one."""
     if a == b:
         raise InvalidInput("a comparison needs two different runs, one as A and one as B")
     first, second = measured_of(store, a), measured_of(store, b)
-    shift = compare_measured(first, second, Margins.checked(MARGIN, SHARE_MARGIN), np.random.default_rng(0))
-    return comparison_html([shift])
+    return compare_measured(first, second, Margins.checked(MARGIN, SHARE_MARGIN), np.random.default_rng(0))
+
+
+def comparison_of(store: Store, a: str, b: str) -> str:
+    """The very page that `ethostat compare` writes. Raises as `shift_of`."""
+    return comparison_html([shift_of(store, a, b)])
 
 
 def draw_run(store: Store, ledger: Ledger, *, tenant: str, stream: str, taxonomy: Taxonomy, classifier: str) -> Run:

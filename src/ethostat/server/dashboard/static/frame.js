@@ -36,5 +36,28 @@ const ethostat = (() => {
     location.assign("/login?said=out");
   });
 
-  return { ask, end };
+  const help = document.getElementById("help");
+  const show = () => { if (help && !help.open) help.showModal(); };
+  document.getElementById("ask-help")?.addEventListener("click", show);
+
+  // Keys that every page has. While a list of keys is open, or one goes somewhere, other keys wait.
+  const PAGES = { s: "/", a: "/alerts", r: "/runs", q: "/review" };
+  let isGoing = false;
+  const isBusy = () => isGoing || Boolean(help?.open);
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+    if (event.target.closest?.("input, textarea, select")) return;
+    const goes = isGoing;
+    isGoing = event.key === "g" && !event.repeat;
+    if (event.key === "?") show();
+    else if (event.key === "/") {
+      const field = document.querySelector("main input:not([type=hidden]), main select");
+      if (field) { event.preventDefault(); field.focus(); }
+    } else if (goes && PAGES[event.key] && document.querySelector(`nav a[href="${PAGES[event.key]}"]`)) {
+      isGoing = true;
+      location.assign(PAGES[event.key]);
+    }
+  });
+
+  return { ask, end, isBusy };
 })();

@@ -4,7 +4,7 @@
 (() => {
   const desk = document.getElementById("desk"), said = document.getElementById("said");
   if (!desk) return;
-  const TOO_FAST = 100;
+  const TOO_FAST = 100, settles = desk.dataset.settles !== undefined;
   let busy = false, last = 0;
 
   const send = async (asked) => {
@@ -14,7 +14,7 @@
     said.textContent = "";
     const at = JSON.parse(desk.querySelector("[data-at]").dataset.at);
     const refused = (words) => { said.textContent = words; };
-    const answer = await ethostat.ask("POST", desk.dataset.url, { rater: desk.dataset.rater, at, ...asked }, refused);
+    const answer = await ethostat.ask("POST", desk.dataset.url, { rater: desk.dataset.rater, at, settles, ...asked }, refused);
     if (answer) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
       desk.replaceChildren(...fresh.childNodes);
@@ -39,7 +39,7 @@
   });
 
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || ethostat.isBusy()) return;
     if (event.target.id === "note") {
       if (event.key === "Escape") { event.target.value = event.target.defaultValue; desk.focus(); }
       if (event.key === "Enter") { event.preventDefault(); act(document.getElementById("keep")); }

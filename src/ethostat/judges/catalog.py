@@ -15,8 +15,10 @@ _EVIDENCE: tuple[Evidence, ...] = ("logprobs", "repeats")
 _GUARDS = ("wildguard", "llamaguard")
 
 
-def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier:
+def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS, threads: int | None = None) -> Classifier:
     """The classifier that `spec` names; `taxonomy` is what a judge sorts into, the others bring their own.
+
+    `threads` is how many rows an encoder runs at a time, by default one a core, at most two.
 
         builtin                          the encoder that comes with the package
         DIRECTORY                        an encoder that training wrote
@@ -35,7 +37,7 @@ def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier
         return _open_guard(spec.removeprefix("guard:"))
     if spec == StatedGoals.name:
         return StatedGoals(taxonomy)
-    return open_encoder(spec)
+    return open_encoder(spec, threads=threads)
 
 
 def _open_guard(spec: str) -> GuardClassifier:

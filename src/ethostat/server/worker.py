@@ -15,12 +15,11 @@ import signal
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from ethostat.classifiers import Classifier, EncoderClassifier, attempt, load_builtin
+from ethostat.classifiers import Classifier, attempt
 from ethostat.errors import EthostatError, UnreadableAnswer
 from ethostat.judges import open_classifier
 from ethostat.response import Message, Prompt, Response, Verdict
@@ -89,7 +88,7 @@ def main(spec: str, taxonomy: str) -> None:
     os.nice(_NICER)  # acknowledging what comes in goes before classifying it
     goals = Taxonomy.from_dict(json.loads(taxonomy))
     try:
-        classifier = _opened(spec, goals)
+        classifier = open_classifier(spec, taxonomy=goals, threads=1)  # there are as many processes as there is room
     except EthostatError as error:
         write_frame(answers, Hello(error=str(error)))
         return
@@ -122,13 +121,6 @@ def _exactly(stream: IO[bytes], size: int) -> bytes | None:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def _opened(spec: str, taxonomy: Taxonomy) -> Classifier:
-    """An encoder runs on one thread: there are as many processes as there is room for."""
-    if spec == "builtin":
-        return load_builtin(threads=1)
-    return EncoderClassifier(spec, threads=1) if Path(spec).is_dir() else open_classifier(spec, taxonomy=taxonomy)
 
 
 def _response(one: Question) -> Response:

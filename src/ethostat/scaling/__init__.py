@@ -1,0 +1,26 @@
+"""Scaling: the same work over many files, by processes of this machine or a Ray cluster, stopped and gone on with.
+
+sources.py    files by path, folder, pattern, URL    crews.py      who works: this process, several
+fragments.py  pieces of files with stable ids        cluster.py    actors of a Ray cluster
+folder.py     plan and parts, whole or not there     judging.py    a fragment's rows get verdicts
+jobs.py       classify, measure by group             grouping.py   parts become measurements
+"""
+
+from ethostat.scaling.cluster import RayCrew
+from ethostat.scaling.crews import Alone, Crew, Processes, WorkLost
+from ethostat.scaling.jobs import Spread, Stand, classify_files, measure_groups, read_grouped
+from ethostat.scaling.judging import Opener
+
+__all__ = [
+    "Alone",
+    "Crew",
+    "Opener",
+    "Processes",
+    "RayCrew",
+    "Spread",
+    "Stand",
+    "WorkLost",
+    "classify_files",
+    "measure_groups",
+    "read_grouped",
+]

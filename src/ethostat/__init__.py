@@ -189,7 +189,9 @@ if TYPE_CHECKING:
     from ethostat.scaling import Opener as Opener
     from ethostat.scaling import Processes as Processes
     from ethostat.scaling import RayCrew as RayCrew
+    from ethostat.scaling import Replayed as Replayed
     from ethostat.scaling import Spread as Spread
+    from ethostat.scaling import backfill as backfill
     from ethostat.scaling import Stand as Stand
     from ethostat.scaling import classify_files as classify_files
     from ethostat.scaling import measure_groups as measure_groups
@@ -319,8 +321,10 @@ _HOMES = {
         "Opener",
         "Processes",
         "RayCrew",
+        "Replayed",
         "Spread",
         "Stand",
+        "backfill",
         "classify_files",
         "measure_groups",
         "read_grouped",

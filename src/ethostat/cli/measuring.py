@@ -249,7 +249,7 @@ def report(
     A run that was interrupted is measured as far as it got, and the report says so. Where people labelled responses of
     the run, corrected figures stand beside those of the classifier. Measurements by group become one page.
     """
-    if run.startswith(RECORDED) or is_groups_folder(run):
+    if run.startswith(TRANSCRIPTS) or is_groups_folder(run):
         at_scale = Scale(tuple(by or ()), into, workers, ray)
         found = at_scale.reported(run, classifier=classifier, report=out)
         return show_groups(found, report=out, as_json=as_json)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import ethostat as es
 from ethostat.cli.frame import DONE, FAILED, print_json, warn
-from ethostat.cli.options import RECORDED
 from ethostat.errors import InvalidInput
+from ethostat.response import TRANSCRIPTS
 from ethostat.terminal import Gauge, groups_view, to_terminal
 
 if TYPE_CHECKING:
@@ -48,20 +48,20 @@ class Scale:
         report: Path | None = None,
     ) -> es.Grouped:
         """The groups of recorded responses."""
-        if not source.startswith(RECORDED):
-            raise InvalidInput(f"--by, --into, --workers and --ray are for recorded responses: {RECORDED}FILES")
+        if not source.startswith(TRANSCRIPTS):
+            raise InvalidInput(f"--by, --into, --workers and --ray are for recorded responses: {TRANSCRIPTS}FILES")
         if report is not None:
             es.check_groups_path(report)
-        opener, goals = self._opener(classifier, taxonomy)
-        with self._rules() as rules:
+        opener, goals = self.opener(classifier, taxonomy)
+        with self.rules() as rules:
             return es.measure_groups(
-                [source.removeprefix(RECORDED)],
+                [source.removeprefix(TRANSCRIPTS)],
                 by=self.by, taxonomy=goals, classifier=opener, estimator=estimator, rules=rules,
             )  # fmt: skip
 
     def reported(self, source: str, *, classifier: str, report: Path | None) -> es.Grouped:
         """The groups of a folder, or of recorded responses."""
-        if source.startswith(RECORDED):
+        if source.startswith(TRANSCRIPTS):
             return self.measured(source, classifier=classifier, report=report)
         if report is not None:
             es.check_groups_path(report)
@@ -71,8 +71,8 @@ class Scale:
         """What came of classifying many files."""
         if self.into is None:
             raise InvalidInput("--workers, --ray and --json need a folder for the classified rows: --into FOLDER")
-        opener, goals = self._opener(classifier, taxonomy)
-        with self._rules() as rules:
+        opener, goals = self.opener(classifier, taxonomy)
+        with self.rules() as rules:
             return es.classify_files([source], taxonomy=goals, classifier=opener, again=again, rules=rules)
 
     @contextmanager
@@ -87,11 +87,13 @@ class Scale:
             yield es.Alone()
 
     @contextmanager
-    def _rules(self) -> Iterator[es.Spread]:
+    def rules(self) -> Iterator[es.Spread]:
+        """How a job is done; progress is shown."""
         with self.crew() as crew, Gauge() as gauge:
             yield es.Spread(crew, self.into, on_progress=gauge.show_fragments)
 
-    def _opener(self, spec: str, taxonomy: str | None) -> tuple[es.Opener, es.Taxonomy]:
+    def opener(self, spec: str, taxonomy: str | None) -> tuple[es.Opener, es.Taxonomy]:
+        """The classifier that each worker opens, and the goals that are counted."""
         goals = es.FIVE_GOALS if taxonomy is None else es.load_taxonomy(taxonomy)
         threads = None if self.workers is None and self.ray is None else 1
         opener = es.Opener(partial(es.open_classifier, spec, taxonomy=goals, threads=threads))

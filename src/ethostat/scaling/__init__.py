@@ -4,12 +4,14 @@ sources.py    files by path, folder, pattern, URL    crews.py      who works: th
 fragments.py  pieces of files with stable ids        cluster.py    actors of a Ray cluster
 folder.py     plan and parts, whole or not there     judging.py    a fragment's rows get verdicts
 jobs.py       classify, measure by group             grouping.py   parts become measurements
+replaying.py  stored traffic through monitors        verdicts.py   what monitors need of a fragment
 """
 
 from ethostat.scaling.cluster import RayCrew
 from ethostat.scaling.crews import Alone, Crew, Processes, WorkLost
 from ethostat.scaling.jobs import Spread, Stand, classify_files, measure_groups, read_grouped
 from ethostat.scaling.judging import Opener
+from ethostat.scaling.replaying import Replayed, backfill
 
 __all__ = [
     "Alone",
@@ -17,9 +19,11 @@ __all__ = [
     "Opener",
     "Processes",
     "RayCrew",
+    "Replayed",
     "Spread",
     "Stand",
     "WorkLost",
+    "backfill",
     "classify_files",
     "measure_groups",
     "read_grouped",

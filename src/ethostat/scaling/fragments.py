@@ -56,8 +56,15 @@ class Fragment:
             return self._lines()
         return self._groups() if self.unit == GROUPS else self._whole()
 
-    def responses(self, taxonomy: Taxonomy | None) -> Iterator[TranscriptRow | InvalidRow]:
-        """Its recorded responses in order, as `read_transcripts` reads them; ids are unique within the fragment."""
+    def responses(self, taxonomy: Taxonomy | None, *, places: bool = True) -> Iterator[TranscriptRow | InvalidRow]:
+        """Its recorded responses in order, as `read_transcripts` reads them; ids are unique within the fragment.
+
+        Without `places` each row stands for itself, as in a stream.
+        """
+        if not places and not self.file.path.lower().endswith(".eval"):
+            for row in self.rows():
+                yield from responses_of([row], Places(taxonomy), name=self.name)
+            return
         if self.file.path.lower().endswith(".eval"):
             with beside(self.file.path) as path:
                 yield from read_transcripts(path, taxonomy=taxonomy)

@@ -18,7 +18,7 @@ from ethostat.maths.entropy import Estimator
 from ethostat.measurement import Identity, Measurement, Provenance
 from ethostat.provenance import classifier_identity, installed_versions
 from ethostat.recorded import RECORDED, partly_recorded, unknown_prompts
-from ethostat.response import Verdict
+from ethostat.response import TRANSCRIPTS, Verdict
 from ethostat.scaling.folder import Folder
 from ethostat.scaling.judging import Opener
 from ethostat.summary import Counts, summarise, summarise_counts
@@ -148,7 +148,7 @@ class Summing:
             model=f"{self.source} ({told})" if told else self.source,
             taxonomy=Identity(self.taxonomy.name, self.taxonomy.hash, self.taxonomy.version),
             classifier=identity,
-            prompts=Identity(self.source.rpartition("/")[2].removeprefix("transcripts:"), _prompts_hash(prompts)),
+            prompts=Identity(self.source.rpartition("/")[2].removeprefix(TRANSCRIPTS), _prompts_hash(prompts)),
             prompt_count=len(prompts),
             versions=installed_versions(),
         )

@@ -15,6 +15,7 @@ from typing import Any
 from ethostat.errors import InvalidInput, TooLittleEvidence
 from ethostat.grouped import Group, Grouped
 from ethostat.maths.entropy import Estimator
+from ethostat.response import TRANSCRIPTS
 from ethostat.scaling.crews import Alone, Crew
 from ethostat.scaling.folder import PLAN, RESULT, Folder
 from ethostat.scaling.fragments import FRAGMENT_BYTES, Fragment, cut, fragment_to_dict
@@ -84,18 +85,18 @@ def measure_groups(
     without a file and for more than 10,000 groups, TooLittleEvidence where no row is usable.
     """
     rules, chosen, name = rules or Spread(), tuple(by), ", ".join(sources)
-    with _folder(rules.into) as folder:
-        settings = {"job": "measure", "by": list(chosen), **_who(classifier, taxonomy)}
-        fragments = _planned(folder, sources, settings, rules)
-        about = _done(folder, fragments, Measuring(folder, taxonomy, classifier, chosen), rules)
+    with folder_of(rules.into) as folder:
+        settings = {"job": "measure", "by": list(chosen), **who(classifier, taxonomy)}
+        fragments = planned(folder, sources, settings, rules)
+        about = parts_of(folder, fragments, Measuring(folder, taxonomy, classifier, chosen), rules)
         sizes = _sizes(about, chosen)
         if not sizes:
             raise TooLittleEvidence(f"{name} has no usable row; {_said(about)}")
-        parts = tuple(_part(fragment) for fragment in fragments if about[fragment.id]["rows"])
-        work = Summing(folder, parts, f"transcripts:{name}", chosen, taxonomy, classifier, estimator, rules.whole_rows)
+        parts = tuple(part_of(fragment) for fragment in fragments if about[fragment.id]["rows"])
+        work = Summing(folder, parts, f"{TRANSCRIPTS}{name}", chosen, taxonomy, classifier, estimator, rules.whole_rows)
         found = [group for _, lot in rules.crew.run(work, lots(sizes, most=rules.whole_rows)) for group in lot]
         groups = sorted(map(Group.from_dict, found), key=lambda group: tuple(group.key.values()))
-        rejected, first = _rejected(about)
+        rejected, first = said_of(about)
         grouped = Grouped(name, chosen, taxonomy, tuple(groups), rejected, first)
         folder.write_json(RESULT, grouped.to_dict())
     return grouped
@@ -116,11 +117,11 @@ def classify_files(
     """
     if rules.into is None:
         raise InvalidInput("classified rows of many files need a folder to be written to; pass into, or --into FOLDER")
-    with _folder(rules.into) as folder:
-        settings = {"job": "classify", "again": again, **_who(classifier, taxonomy)}
-        fragments = _planned(folder, sources, settings, rules)
-        about = _done(folder, fragments, Classifying(folder, taxonomy, classifier, again), rules)
-        rows, (rejected, _) = sum(one["rows"] for one in about.values()), _rejected(about)
+    with folder_of(rules.into) as folder:
+        settings = {"job": "classify", "again": again, **who(classifier, taxonomy)}
+        fragments = planned(folder, sources, settings, rules)
+        about = parts_of(folder, fragments, Classifying(folder, taxonomy, classifier, again), rules)
+        rows, (rejected, _) = sum(one["rows"] for one in about.values()), said_of(about)
         return Stand(len(fragments), len(fragments), rows, rejected, 0, 0.0)
 
 
@@ -133,7 +134,8 @@ def read_grouped(folder: str) -> Grouped:
 
 
 @contextmanager
-def _folder(into: str | None) -> Iterator[Folder]:
+def folder_of(into: str | None) -> Iterator[Folder]:
+    """The folder of a job; where none is named, one that is gone afterwards."""
     if into is not None:
         yield Folder(into)
         return
@@ -141,11 +143,12 @@ def _folder(into: str | None) -> Iterator[Folder]:
         yield Folder(path)
 
 
-def _who(classifier: Opener, taxonomy: Taxonomy) -> dict[str, Any]:
+def who(classifier: Opener, taxonomy: Taxonomy) -> dict[str, Any]:
+    """What verdicts depend on."""
     return {"classifier": classifier().hash, "taxonomy": taxonomy.hash}
 
 
-def _planned(folder: Folder, sources: Sequence[str], settings: Mapping[str, Any], rules: Spread) -> list[Fragment]:
+def planned(folder: Folder, sources: Sequence[str], settings: Mapping[str, Any], rules: Spread) -> list[Fragment]:
     """The fragments of a job, which its folder keeps; it takes no other job. Raises InvalidInput where it has one."""
     kept = folder.read_json(PLAN)
     if kept is not None and (other := [name for name, value in settings.items() if kept.get(name) != value]):
@@ -164,10 +167,10 @@ def _planned(folder: Folder, sources: Sequence[str], settings: Mapping[str, Any]
     return fragments
 
 
-def _done(folder: Folder, fragments: Sequence[Fragment], work: Any, rules: Spread) -> dict[str, dict[str, Any]]:
+def parts_of(folder: Folder, fragments: Sequence[Fragment], work: Any, rules: Spread) -> dict[str, dict[str, Any]]:
     """What is known about the part of each fragment; those that have none are worked at."""
     there, began = folder.names("parts"), time.monotonic()
-    known = {one.id: folder.about(_part(one)) for one in fragments if f"{one.id}.parquet" in there}
+    known = {one.id: folder.about(part_of(one)) for one in fragments if f"{one.id}.parquet" in there}
     before = len(known)
     rows, rejected = sum(one["rows"] for one in known.values()), sum(one["rejected"] for one in known.values())
     for fragment, about in rules.crew.run(work, [one for one in fragments if one.id not in known]):
@@ -178,7 +181,8 @@ def _done(folder: Folder, fragments: Sequence[Fragment], work: Any, rules: Sprea
     return {one.id: known[one.id] for one in fragments}
 
 
-def _part(fragment: Fragment) -> str:
+def part_of(fragment: Fragment) -> str:
+    """The name of its part in the folder."""
     return f"parts/{fragment.id}.parquet"
 
 
@@ -193,11 +197,12 @@ def _sizes(about: Mapping[str, Mapping[str, Any]], by: Sequence[str]) -> dict[st
     return found
 
 
-def _rejected(about: Mapping[str, Mapping[str, Any]]) -> tuple[int, tuple[str, ...]]:
+def said_of(about: Mapping[str, Mapping[str, Any]]) -> tuple[int, tuple[str, ...]]:
+    """How many rows could not be used, and of the first why."""
     first = [said for one in about.values() for said in one["first"]]
     return sum(one["rejected"] for one in about.values()), tuple(first[:3])
 
 
 def _said(about: Mapping[str, Mapping[str, Any]]) -> str:
-    count, first = _rejected(about)
+    count, first = said_of(about)
     return f"{count:,} rows were not used: {'; '.join(first)}"

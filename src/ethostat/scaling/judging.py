@@ -72,13 +72,14 @@ class Judged:
 
 
 def judged(
-    fragment: Fragment, taxonomy: Taxonomy, classifier: Opener, *, again: bool = False
+    fragment: Fragment, taxonomy: Taxonomy, classifier: Opener, *, again: bool = False, places: bool = True
 ) -> Iterator[Judged | InvalidRow]:
     """The responses of a fragment in order with their verdicts, their own or the classifier's; constant memory.
 
-    With `again` those that rows bring do not count.
+    With `again` those that rows bring do not count. Without `places` an id may occur twice, and every response is the
+    first of its prompt, as in a stream.
     """
-    rows = fragment.responses(taxonomy)
+    rows = fragment.responses(taxonomy, places=places)
     while batch := list(islice(rows, _AT_ONCE)):
         waiting = [row for row in batch if isinstance(row, TranscriptRow) and (again or row.verdict is None)]
         said = iter(attempt(classifier(), [row.response for row in waiting]) if waiting else ())

@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from ethostat.models.function import FunctionModel as FunctionModel
     from ethostat.models.http import HTTPModel as HTTPModel
     from ethostat.models.local import LocalModel as LocalModel
+    from ethostat.models.pool import PoolModel as PoolModel
     from ethostat.models.simulated import SimulatedModel as SimulatedModel
     from ethostat.models.simulated import simulate as simulate
     from ethostat.models.transformers import TransformersModel as TransformersModel
@@ -255,6 +256,7 @@ _HOMES = {
     "models.function": ("FunctionModel",),
     "models.http": ("HTTPModel",),
     "models.local": ("LocalModel",),
+    "models.pool": ("PoolModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
     "monitor": (

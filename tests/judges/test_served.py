@@ -1,8 +1,9 @@
-"""A classifier that runs elsewhere: over HTTP, as the replicas of a deployment answer; away, changed, or of other goals."""
+"""A classifier that runs elsewhere, as a replica of a deployment answers: away, changed, or of other goals."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,7 +37,7 @@ def replica(taxonomy: es.Taxonomy = es.FIVE_GOALS, *, port: int = 0) -> Iterator
     thread.start()
     try:
         while not server.started:
-            pass
+            time.sleep(0.01)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True

@@ -1,4 +1,4 @@
-"""On a real Ray cluster of two node processes: the same figures, also when a node dies; a classifier behind Ray Serve."""
+"""On a real Ray cluster of two nodes: the same figures, also when one dies; a classifier behind Ray Serve."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cluster() -> Iterator[_Cluster]:
 
 
 def test_a_classifier_behind_ray_serve_gives_its_own_verdicts(cluster):
-    """Name, hash and verdicts are those of the classifier that runs there; without a deployment it can be asked later."""
+    """Name, hash and verdicts are those of what runs there; without a deployment it can be asked later."""
     from ray import serve
 
     responses = [es.Response(es.Prompt.from_text("q"), f"{goal} \ud800 x", id=goal) for goal in es.FIVE_GOALS.keys]
@@ -71,7 +71,7 @@ def test_a_classifier_behind_ray_serve_gives_its_own_verdicts(cluster):
 
 
 def test_a_node_that_dies_loses_and_repeats_nothing(cluster, tmp_path):
-    """One of two nodes is killed with fragments at work: the groups are those of one process, each part is there once."""
+    """One of two is killed with fragments at work: the groups are those of one process, each part is there once."""
     log, into = write(tmp_path / "log.jsonl", rows(1_200)), tmp_path / "job"
     told: list[es.Stand] = []
 

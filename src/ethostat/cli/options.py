@@ -47,7 +47,8 @@ ClassifierSpec = Annotated[
     str,
     option(
         "--classifier",
-        "`builtin`, a folder that training wrote, judge:MODEL, guard:NAME:MODEL, ray://HOST:PORT/, or goals-in-text (simulated answers).",
+        "`builtin`, a folder that training wrote, judge:MODEL, guard:NAME:MODEL, ray://HOST:PORT/, or goals-in-text "
+        "(simulated answers).",
         env="CLASSIFIER",
         panel=COUNTING,
     ),

@@ -135,6 +135,8 @@ def check_soft(soft: bool, baseline: Baseline) -> None:
     """Raises InvalidInput where probabilities would be held against counts of most probable goals."""
     if soft and not baseline.first:
         raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")
+
+
 By = Annotated[
     list[str] | None,
     option(

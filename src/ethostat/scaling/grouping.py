@@ -35,10 +35,11 @@ _NOT_LISTED = "its {:,} prompts are not listed: a group lists at most {:,}"
 
 
 class Lot(NamedTuple):
-    """Groups that are measured by one worker: their keys, and how many responses they have together."""
+    """Groups that one worker measures: their keys, how many responses they have together, the parts that hold them."""
 
     keys: tuple[str, ...]
     rows: int
+    parts: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -46,18 +47,36 @@ class Lot(NamedTuple):
         return f"groups {', '.join(self.keys[:3])}"
 
 
-def lots(sizes: Mapping[str, int], *, most: int = WHOLE_ROWS) -> list[Lot]:
-    """The groups in lots of at most `most` responses; a larger group is a lot of its own."""
-    found: list[Lot] = []
+def lots(counts: Mapping[str, Mapping[str, int]], *, most: int = WHOLE_ROWS) -> list[Lot]:
+    """The groups in lots of at most `most` responses, a larger group in a lot of its own.
+
+    `counts` says of each part, in order, how many responses of which group it holds: no other part is then read.
+    """
+    sizes: dict[str, int] = {}
+    holding: dict[str, list[int]] = {}
+    for place, keys in enumerate(counts.values()):
+        for key, count in keys.items():
+            sizes[key] = sizes.get(key, 0) + count
+            holding.setdefault(key, []).append(place)
+    names, found = list(counts), []
+    for together in _packed(sizes, most):
+        places = sorted({place for key in together for place in holding[key]})
+        found.append(Lot(together, sum(sizes[key] for key in together), tuple(names[place] for place in places)))
+    return found
+
+
+def _packed(sizes: Mapping[str, int], most: int) -> Iterator[tuple[str, ...]]:
+    """Keys in their order, together as long as there is room."""
     keys: list[str] = []
     rows = 0
     for key, size in sorted(sizes.items()):
         if keys and rows + size > most:
-            found.append(Lot(tuple(keys), rows))
+            yield tuple(keys)
             keys, rows = [], 0
         keys.append(key)
         rows += size
-    return [*found, Lot(tuple(keys), rows)] if keys else found
+    if keys:
+        yield tuple(keys)
 
 
 class PromptStub(NamedTuple):
@@ -77,7 +96,6 @@ class Summing:
     """
 
     folder: Folder
-    parts: tuple[str, ...]
     source: str
     by: tuple[str, ...]
     taxonomy: Taxonomy
@@ -87,13 +105,13 @@ class Summing:
 
     def __call__(self, lot: Lot) -> list[dict[str, Any]]:
         if lot.rows > self.most:
-            return [self._counted(key).to_dict() for key in lot.keys]
-        table = pa.concat_tables(self._tables(lot.keys, None))
+            return [self._counted(key, lot).to_dict() for key in lot.keys]
+        table = pa.concat_tables(self._tables(lot, None))
         return [self._whole(key, table.filter(compute.equal(table["key"], key))).to_dict() for key in lot.keys]
 
-    def _tables(self, keys: Sequence[str], columns: list[str] | None) -> Iterator[pa.Table]:
-        chosen = [("key", "in", list(keys))]
-        for part in self.parts:
+    def _tables(self, lot: Lot, columns: list[str] | None) -> Iterator[pa.Table]:
+        chosen = [("key", "in", list(lot.keys))]
+        for part in lot.parts:
             yield self.folder.table(part, columns=columns, filters=chosen)
 
     def _whole(self, key: str, table: pa.Table) -> Group:
@@ -115,11 +133,11 @@ class Summing:
         )
         return Group(self._key(key), _noted(measured, *_not_listed(prompts.stubs)))
 
-    def _counted(self, key: str) -> Group:
+    def _counted(self, key: str, lot: Lot) -> Group:
         """From counts alone, part by part: the memory is that of the prompts."""
         prompts, n, recorded = _Prompts(), 0, 0
         columns = ["key", "prompt_id", "prompt_hash", "category", "expected", "goal", "recorded"]
-        for table in self._tables([key], columns):
+        for table in self._tables(lot, columns):
             prompts.add(table)
             n += len(table)
             recorded += int(compute.sum(table["recorded"]).as_py() or 0)

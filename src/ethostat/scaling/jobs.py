@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from ethostat.scaling.grouping import WHOLE_ROWS, Summing, lots
 from ethostat.scaling.judging import MOST_GROUPS, Classifying, Measuring, Opener
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
+_READ_AT_ONCE = 16
 OnProgress = Callable[["Stand"], None]
 
 
@@ -89,12 +91,12 @@ def measure_groups(
         settings = {"job": "measure", "by": list(chosen), **who(classifier, taxonomy)}
         fragments = planned(folder, sources, settings, rules)
         about = parts_of(folder, fragments, Measuring(folder, taxonomy, classifier, chosen), rules)
-        sizes = _sizes(about, chosen)
-        if not sizes:
+        counts = {part_of(one): about[one.id]["keys"] for one in fragments if about[one.id]["rows"]}
+        _check_groups(counts, chosen)
+        if not counts:
             raise TooLittleEvidence(f"{name} has no usable row; {_said(about)}")
-        parts = tuple(part_of(fragment) for fragment in fragments if about[fragment.id]["rows"])
-        work = Summing(folder, parts, f"{TRANSCRIPTS}{name}", chosen, taxonomy, classifier, estimator, rules.whole_rows)
-        found = [group for _, lot in rules.crew.run(work, lots(sizes, most=rules.whole_rows)) for group in lot]
+        work = Summing(folder, f"{TRANSCRIPTS}{name}", chosen, taxonomy, classifier, estimator, rules.whole_rows)
+        found = [group for _, lot in rules.crew.run(work, lots(counts, most=rules.whole_rows)) for group in lot]
         groups = sorted(map(Group.from_dict, found), key=lambda group: tuple(group.key.values()))
         rejected, first = said_of(about)
         grouped = Grouped(name, chosen, taxonomy, tuple(groups), rejected, first)
@@ -170,7 +172,9 @@ def planned(folder: Folder, sources: Sequence[str], settings: Mapping[str, Any],
 def parts_of(folder: Folder, fragments: Sequence[Fragment], work: Any, rules: Spread) -> dict[str, dict[str, Any]]:
     """What is known about the part of each fragment; those that have none are worked at."""
     there, began = folder.names("parts"), time.monotonic()
-    known = {one.id: folder.about(part_of(one)) for one in fragments if f"{one.id}.parquet" in there}
+    before_now = [one for one in fragments if f"{one.id}.parquet" in there]
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # from an object store one answer takes as long as many
+        known = dict(zip((one.id for one in before_now), pool.map(folder.about, map(part_of, before_now)), strict=True))
     before = len(known)
     rows, rejected = sum(one["rows"] for one in known.values()), sum(one["rejected"] for one in known.values())
     for fragment, about in rules.crew.run(work, [one for one in fragments if one.id not in known]):
@@ -186,15 +190,13 @@ def part_of(fragment: Fragment) -> str:
     return f"parts/{fragment.id}.parquet"
 
 
-def _sizes(about: Mapping[str, Mapping[str, Any]], by: Sequence[str]) -> dict[str, int]:
-    """How many responses each group has. Raises InvalidInput where there are more than may be."""
-    found: dict[str, int] = {}
-    for one in about.values():
-        for key, count in one["keys"].items():
-            found[key] = found.get(key, 0) + count
+def _check_groups(counts: Mapping[str, Mapping[str, int]], by: Sequence[str]) -> None:
+    """Raises InvalidInput where there are more groups than may be."""
+    found: set[str] = set()
+    for keys in counts.values():
+        found |= keys.keys()
         if len(found) > MOST_GROUPS:
             raise InvalidInput(f"{', '.join(by)} make more than {MOST_GROUPS:,} groups; choose fields with few values")
-    return found
 
 
 def said_of(about: Mapping[str, Mapping[str, Any]]) -> tuple[int, tuple[str, ...]]:

@@ -193,6 +193,7 @@ if TYPE_CHECKING:
     from ethostat.scaling import Replayed as Replayed
     from ethostat.scaling import Spread as Spread
     from ethostat.scaling import backfill as backfill
+    from ethostat.scaling import backfill_ledger as backfill_ledger
     from ethostat.scaling import Stand as Stand
     from ethostat.scaling import classify_files as classify_files
     from ethostat.scaling import measure_groups as measure_groups
@@ -327,6 +328,7 @@ _HOMES = {
         "Spread",
         "Stand",
         "backfill",
+        "backfill_ledger",
         "classify_files",
         "measure_groups",
         "read_grouped",

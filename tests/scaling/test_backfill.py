@@ -135,3 +135,31 @@ def test_sessions_and_strata_are_refused(tmp_path):
 
     with pytest.raises(InvalidInput, match="no sessions, strata or soft"):
         es.backfill([str(path)], _template(sessions=es.SessionEnd()), classifier=STATED)
+
+
+def test_a_log_of_a_service_is_read_again(traffic, tmp_path, monkeypatch, capsys):
+    """Streams of a ledger under other settings: what monitors say that take its events one by one."""
+    from ethostat.ledger import Ledger, NewEvent
+
+    monkeypatch.chdir(tmp_path)
+    with Ledger(tmp_path / "serve.db") as ledger:
+        ledger.append(
+            [NewEvent(row["lang"], row["id"], goal=row["goal"], time="2026-03-01T00:00:00Z") for row in traffic]
+        )
+        ledger.append([NewEvent("en", "waits", response="not judged yet")])
+    monitors = es.Monitors(_template())
+    expected = [
+        one.to_dict()
+        for row in traffic
+        for one in [monitors.update(row["goal"], (row["lang"],), time="2026-03-01T00:00:00Z", id=row["id"])]
+        if one is not None
+    ]
+
+    found = es.backfill_ledger("serve.db", _template(), crew=es.Processes(2))
+
+    assert sorted(one.id for one in found.alerts) == sorted(one["id"] for one in expected)
+    assert {one.id: one.to_dict() for one in found.alerts} == {one["id"]: one for one in expected}
+    assert _states(found) == {key: one.to_dict() for key, one in monitors}
+    assert (found.rows, found.rejected) == (len(traffic), 1)
+    assert run(app, ["backfill", "ledger:serve.db", "--baseline", "first:150", "--name", "prod"]) == 100
+    assert len(capsys.readouterr().out.splitlines()) == len(expected)

@@ -25,13 +25,20 @@ from ethostat.cli.options import (
     option,
 )
 from ethostat.cli.scale import Scale
+from ethostat.errors import InvalidInput
 from ethostat.terminal import alert_view, to_terminal
 
 _STREAMS = "Which responses belong together"
+_LEDGER = "ledger:"
 
 
 def backfill(
-    files: Annotated[list[str], typer.Argument(help="Rows as `monitor` reads them: files, folders, patterns, URLs.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Rows as `monitor` reads them: files, folders, patterns, URLs; or `ledger:DATABASE`, a service's log."
+        ),
+    ],
     baseline: Annotated[
         str,
         option(
@@ -96,19 +103,25 @@ def backfill(
     )  # fmt: skip
     known = {} if baselines is None else es.read_baselines(baselines, taxonomy=goals)
     at_scale = Scale((), into, workers, ray)
+    if len(files) == 1 and files[0].startswith(_LEDGER):
+        if key or known or into is not None:
+            raise InvalidInput("--key, --baselines and --into are for files: a log has streams of its own")
+        with at_scale.crew() as crew:
+            found = es.backfill_ledger(files[0].removeprefix(_LEDGER), template, crew=crew)
+        return _told(found, state, as_json=as_json)
     with at_scale.rules() as rules:
         opener, _ = at_scale.opener(classifier, taxonomy)
         found = es.backfill(files, template, key=tuple(key or ()), baselines=known, classifier=opener, rules=rules)
+    return _told(found, state, as_json=as_json)
+
+
+def _told(found: es.Replayed, state: Path | None, *, as_json: bool) -> int:
+    """Write the state, show the alerts; a line about the whole on standard error, and the exit code."""
     if state is not None:
         found.save(state)
     for alert in found.alerts:
         plain = as_json or not sys.stdout.isatty()
         sys.stdout.write(json_line(alert.to_dict()) + "\n") if plain else to_terminal(alert_view(alert))
-    return _conclude(found)
-
-
-def _conclude(found: es.Replayed) -> int:
-    """A line about the whole on standard error, and the exit code."""
     standing = sum(one.is_alerting for _, one in found.monitors)
     warn(f"{found.rows:,} responses in {len(found.monitors):,} streams; {standing:,} alerts standing")
     if found.rejected:

@@ -127,11 +127,11 @@ def backfill(
         )
         names = [name for _, name in rules.crew.run(work, list(range(PARTITIONS)))]
         found = [folder.read_json(name) or {} for name in names]
-    monitors, alerts = _together(template, baselines or {}, found, rows=rows)
+    monitors, alerts = together(template, baselines or {}, found, rows=rows)
     return Replayed(monitors, alerts, rows, rejected, first)
 
 
-def _together(
+def together(
     template: Monitor, baselines: Mapping[Key, Baseline], found: Sequence[Mapping[str, Any]], *, rows: int
 ) -> tuple[Monitors, tuple[Alert, ...]]:
     """All partitions: streams in the order in which they were first seen, alerts in that of their responses."""

@@ -139,7 +139,7 @@ def measure(
     """
     counted = find_estimator(estimator)
     at_scale = Scale(tuple(by or ()), into, workers, ray)
-    if at_scale.is_asked_for:
+    if at_scale.is_asked_for_by(model):
         at_scale.refuse(requests=requests, labels=labels, calibration=calibration)
         found = at_scale.measured(model, classifier=classifier, taxonomy=taxonomy, estimator=counted, report=report)
         return show_groups(found, report=report, as_json=as_json)

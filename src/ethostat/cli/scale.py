@@ -33,6 +33,10 @@ class Scale:
         """Whether any of them was given."""
         return bool(self.by or self.into or self.workers or self.ray)
 
+    def is_asked_for_by(self, model: str) -> bool:
+        """Whether MODEL is to be measured so; a number of workers alone is nothing to a model that is asked."""
+        return bool(self.by or self.into or self.ray) or (self.is_asked_for and model.startswith(TRANSCRIPTS))
+
     def refuse(self, **given: object) -> None:
         """Raises InvalidInput where an option was given that groups do not know."""
         if names := [f"--{name}" for name, value in given.items() if value is not None]:

@@ -8,7 +8,7 @@ The house, from the ground up; a module imports only from below its own line.
     conversation                    what a model is shown of what was said so far
     correction, outside,            values: Measurement, how verdicts make one, what it becomes without
     measurement, summary,           the classifier's errors, and what fits no goal; a classifier
-    evaluation, shift               against people; one measurement against another
+    evaluation, shift, grouped      against people; one measurement against another; many by group
     drift, trajectories, alignment  how S moved, measurements in time, base against tuned
     rows, documents                 rows of a file, each with its place; files that people write
     models, classifiers, store,     doors to what answers, what sorts, what remembers,
@@ -30,6 +30,7 @@ The house, from the ground up; a module imports only from below its own line.
     feed, statefile, monitored,     rows as they come, and a stream of them monitored; baselines by
     baselines, orders, sorting,     key, what people say about alerts, rows with verdicts, a classifier
     audited, hook                   asked again, a command for each alert
+    scaling                         the same work over many files, by processes or a Ray cluster
     calibrating                     what an alarm would cost and find on a baseline, simulated
     watching                        a model that is asked the same prompts again and again
     training                        a classifier from labelled rows
@@ -79,6 +80,8 @@ if TYPE_CHECKING:
     from ethostat.gating import Asking as Asking
     from ethostat.gating import Ruling as Ruling
     from ethostat.gating import gate as gate
+    from ethostat.grouped import Group as Group
+    from ethostat.grouped import Grouped as Grouped
     from ethostat.guarantees import Check as Check
     from ethostat.guarantees import Selftest as Selftest
     from ethostat.guarantees import selftest as selftest
@@ -131,6 +134,7 @@ if TYPE_CHECKING:
     from ethostat.models.function import FunctionModel as FunctionModel
     from ethostat.models.http import HTTPModel as HTTPModel
     from ethostat.models.local import LocalModel as LocalModel
+    from ethostat.models.pool import PoolModel as PoolModel
     from ethostat.models.simulated import SimulatedModel as SimulatedModel
     from ethostat.models.simulated import simulate as simulate
     from ethostat.models.transformers import TransformersModel as TransformersModel
@@ -150,11 +154,13 @@ if TYPE_CHECKING:
     from ethostat.recorded import measure_transcripts as measure_transcripts
     from ethostat.report import check_calibrated_path as check_calibrated_path
     from ethostat.report import check_evaluation_path as check_evaluation_path
+    from ethostat.report import check_groups_path as check_groups_path
     from ethostat.report import check_report_path as check_report_path
     from ethostat.report import check_selftest_path as check_selftest_path
     from ethostat.report import write_calibrated as write_calibrated
     from ethostat.report import write_comparison as write_comparison
     from ethostat.report import write_evaluation as write_evaluation
+    from ethostat.report import write_groups as write_groups
     from ethostat.report import write_report as write_report
     from ethostat.report import write_selftest as write_selftest
     from ethostat.report import write_trajectory as write_trajectory
@@ -189,6 +195,19 @@ if TYPE_CHECKING:
     from ethostat.following import trajectory_of_models as trajectory_of_models
     from ethostat.following import trajectory_of_rows as trajectory_of_rows
     from ethostat.following import trajectory_of_runs as trajectory_of_runs
+    from ethostat.scaling import Alone as Alone
+    from ethostat.scaling import Crew as Crew
+    from ethostat.scaling import Opener as Opener
+    from ethostat.scaling import Processes as Processes
+    from ethostat.scaling import RayCrew as RayCrew
+    from ethostat.scaling import Replayed as Replayed
+    from ethostat.scaling import Spread as Spread
+    from ethostat.scaling import backfill as backfill
+    from ethostat.scaling import backfill_ledger as backfill_ledger
+    from ethostat.scaling import Stand as Stand
+    from ethostat.scaling import classify_files as classify_files
+    from ethostat.scaling import measure_groups as measure_groups
+    from ethostat.scaling import read_grouped as read_grouped
     from ethostat.schedules import Schedule as Schedule
     from ethostat.schedules import list_schedules as list_schedules
     from ethostat.schedules import load_schedule as load_schedule
@@ -235,6 +254,7 @@ _HOMES = {
     "evaluation": ("Evaluation",),
     "experiments": ("EXPERIMENTS", "reproduce"),
     "gating": ("Asking", "Ruling", "gate"),
+    "grouped": ("Group", "Grouped"),
     "guarantees": ("Check", "Selftest", "selftest"),
     "labelled": ("evaluate",),
     "labelfile": ("LabelFile",),
@@ -248,6 +268,7 @@ _HOMES = {
     "models.function": ("FunctionModel",),
     "models.http": ("HTTPModel",),
     "models.local": ("LocalModel",),
+    "models.pool": ("PoolModel",),
     "models.simulated": ("SimulatedModel", "simulate"),
     "models.transformers": ("TransformersModel",),
     "monitor": (
@@ -280,11 +301,13 @@ _HOMES = {
     "report": (
         "check_calibrated_path",
         "check_evaluation_path",
+        "check_groups_path",
         "check_report_path",
         "check_selftest_path",
         "write_calibrated",
         "write_comparison",
         "write_evaluation",
+        "write_groups",
         "write_report",
         "write_selftest",
         "write_trajectory",
@@ -307,6 +330,21 @@ _HOMES = {
         "trajectory_of_models",
         "trajectory_of_rows",
         "trajectory_of_runs",
+    ),
+    "scaling": (
+        "Alone",
+        "Crew",
+        "Opener",
+        "Processes",
+        "RayCrew",
+        "Replayed",
+        "Spread",
+        "Stand",
+        "backfill",
+        "backfill_ledger",
+        "classify_files",
+        "measure_groups",
+        "read_grouped",
     ),
     "schedules": ("Schedule", "list_schedules", "load_schedule"),
     "stressing": ("Stress", "forecast_trajectory", "stored_trajectory", "trajectory"),

@@ -9,18 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ethostat.maths.conformal import Cells, benjamini_hochberg, outside_share
 from ethostat.maths.estimate import Estimate
-from ethostat.response import Prompt, Verdict
+from ethostat.response import Verdict
 
 FALSE_DISCOVERY_RATE = 0.1
 """Share of typical responses to expect among the flagged."""
 MOST_LISTED = 200
 LEAST_LISTED = 20
+
+
+class Named(Protocol):
+    """A prompt, as far as its verdicts name it."""
+
+    @property
+    def id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Outside:
 def find_outside(
     verdicts: Iterable[Verdict],
     *,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Named],
     goals: Sequence[str],
     cells: Cells | None = None,
     level: float = 0.95,

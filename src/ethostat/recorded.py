@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -105,10 +105,10 @@ def classify_rows(
             elif isinstance(verdict := seen.get(id(row), row.verdict), UnreadableAnswer):
                 yield InvalidRow(str(source), row.line, str(verdict))
             elif verdict:
-                yield _with_verdict(row, verdict)
+                yield with_verdict(row, verdict)
 
 
-def _with_verdict(row: TranscriptRow, verdict: Verdict) -> dict[str, Any]:
+def with_verdict(row: TranscriptRow, verdict: Verdict) -> dict[str, Any]:
     """The row's fields with those of the verdict; a typicality that another classifier gave does not stay."""
     fields = {name: value for name, value in row.fields.items() if name != "typicality"}
     fields |= {"goal": verdict.goal, "probabilities": list(verdict.probabilities)}
@@ -154,8 +154,12 @@ def _verdicts(
     identity = classifier_identity(classifier)
     if len(waiting) == len(rows):
         return verdicts, identity, cells_of(classifier)
-    mixed = content_hash([identity.hash, RECORDED])
-    return verdicts, Identity(f"{RECORDED} and {identity.name}", mixed), None
+    return verdicts, partly_recorded(identity), None
+
+
+def partly_recorded(classifier: Identity) -> Identity:
+    """Who gave verdicts of which some came with their rows and the others from this classifier."""
+    return Identity(f"{RECORDED} and {classifier.name}", content_hash([classifier.hash, RECORDED]))
 
 
 def _distinct(rows: Sequence[TranscriptRow]) -> list[Prompt]:
@@ -167,10 +171,15 @@ def _distinct(rows: Sequence[TranscriptRow]) -> list[Prompt]:
 
 def _unknown_prompts(rows: Sequence[TranscriptRow]) -> Estimate | None:
     """An undefined within-prompt S where no row says what was asked."""
-    if any(row.response.prompt.id != NO_PROMPT.id for row in rows):
+    return unknown_prompts((row.response.prompt.id for row in rows), n=len(rows))
+
+
+def unknown_prompts(ids: Iterable[str], *, n: int) -> Estimate | None:
+    """An undefined within-prompt S where none of the prompts with these ids, of n responses, is known."""
+    if any(id != NO_PROMPT.id for id in ids):
         return None
     reason = "the rows name no prompt, so only the pooled entropy is known"
-    return Estimate.undefined(reason, level=0.95, unit="nats", n=len(rows))
+    return Estimate.undefined(reason, level=0.95, unit="nats", n=n)
 
 
 def _without_verdicts(source: Path | str) -> tuple[list[TranscriptRow], Rejected]:

@@ -381,7 +381,7 @@ def _read_parquet(path: Path) -> Iterator[Row | InvalidRow]:
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise InvalidInput(f"{path}: column {twice[0]!r} occurs twice; names must be unique")
             for batch in table.iter_batches(batch_size=_BATCH):
-                yield from _batch_rows(batch, str(path), done)
+                yield from batch_rows(batch, str(path), done)
                 done += batch.num_rows
     except (OSError, arrow.ArrowException) as error:
         reason = str(error).partition("\n")[0]
@@ -390,7 +390,8 @@ def _read_parquet(path: Path) -> Iterator[Row | InvalidRow]:
         yield InvalidRow(str(path), done + 1, f"the file cannot be read from here on: {reason}")
 
 
-def _batch_rows(batch: Any, name: str, done: int) -> Iterator[Row | InvalidRow]:
+def batch_rows(batch: Any, name: str, done: int) -> Iterator[Row | InvalidRow]:
+    """The rows of an Arrow batch, `done` of which came before it."""
     for place in range(batch.num_rows):
         try:
             (fields,) = batch.slice(place, 1).to_pylist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +15,36 @@ from ethostat.maths.entropy import Estimator, entropy, nsb
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.profile import Profile
 from ethostat.measurement import Measurement, PromptResult, Provenance, VarianceShares
-from ethostat.outside import find_outside
-from ethostat.response import Prompt, Verdict
+from ethostat.outside import Outside, find_outside
+from ethostat.response import Verdict
 from ethostat.taxonomy import Taxonomy
 
 Counts = NDArray[np.int64]
 
 
+class Asked(Protocol):
+    """What a measurement keeps of a prompt: a `Prompt`, or what is left of one where its text is not at hand."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def hash(self) -> str: ...
+
+    @property
+    def category(self) -> str | None: ...
+
+
 def summarise(
     verdicts: Iterable[Verdict],
     *,
-    prompts: Iterable[Prompt],
+    prompts: Iterable[Asked],
     taxonomy: Taxonomy,
     provenance: Provenance,
     estimator: Estimator | None = None,
     within: Estimate | None = None,
     cells: Cells | None = None,
+    most_prompts: int | None = None,
     level: float = 0.95,
 ) -> Measurement:
     """The measurement that these verdicts make.
@@ -45,7 +60,42 @@ def summarise(
     if not verdicts:
         raise TooLittleEvidence("there is no classified response; check the failures of the run and try again")
     counts = count_goals(verdicts, prompts=prompts, taxonomy=taxonomy)
+    return summarise_counts(
+        counts,
+        prompts=prompts,
+        taxonomy=taxonomy,
+        provenance=provenance,
+        estimator=estimator,
+        within=within,
+        variance=_variance(counts, verdicts, prompts),
+        outside=find_outside(verdicts, prompts=prompts, goals=taxonomy.keys, cells=cells, level=level),
+        most_prompts=most_prompts,
+        level=level,
+    )
+
+
+def summarise_counts(
+    counts: Counts,
+    *,
+    prompts: Sequence[Asked],
+    taxonomy: Taxonomy,
+    provenance: Provenance,
+    estimator: Estimator | None = None,
+    within: Estimate | None = None,
+    variance: VarianceShares | None = None,
+    outside: Outside | None = None,
+    most_prompts: int | None = None,
+    level: float = 0.95,
+) -> Measurement:
+    """The measurement that counts (prompts, goals) make, which add up over parts of the responses.
+
+    What needs the verdicts themselves is given, or left out. Of more than `most_prompts` prompts none is listed.
+    Raises TooLittleEvidence where all counts are 0.
+    """
+    if not counts.sum():
+        raise TooLittleEvidence("there is no classified response; check the failures of the run and try again")
     profile = Profile.from_array(counts.sum(axis=0))
+    listed = most_prompts is None or len(prompts) <= most_prompts
     return Measurement(
         provenance=provenance,
         goals=taxonomy.keys,
@@ -56,14 +106,14 @@ def summarise(
         between_prompts=panel.between_prompts(counts, level=level, estimator=estimator),
         aligned=panel.aligned_share(counts, taxonomy.aligned, level=level),
         shares=tuple(panel.goal_shares(counts, level=level)),
-        variance=_variance(counts, verdicts, prompts),
+        variance=variance,
         categories=_by_category(counts, prompts, estimator=estimator, level=level),
-        per_prompt=_per_prompt(counts, prompts, estimator=estimator or nsb, level=level),
-        outside=find_outside(verdicts, prompts=prompts, goals=taxonomy.keys, cells=cells, level=level),
+        per_prompt=_per_prompt(counts, prompts, estimator=estimator or nsb, level=level) if listed else (),
+        outside=outside,
     )
 
 
-def count_goals(verdicts: Iterable[Verdict], *, prompts: Sequence[Prompt], taxonomy: Taxonomy) -> Counts:
+def count_goals(verdicts: Iterable[Verdict], *, prompts: Sequence[Asked], taxonomy: Taxonomy) -> Counts:
     """How many responses to each prompt fell on each goal, shape (prompts, goals)."""
     row = {prompt.id: place for place, prompt in enumerate(prompts)}
     column = {key: place for place, key in enumerate(taxonomy.keys)}
@@ -73,7 +123,7 @@ def count_goals(verdicts: Iterable[Verdict], *, prompts: Sequence[Prompt], taxon
     return counts
 
 
-def _variance(counts: Counts, verdicts: Sequence[Verdict], prompts: Sequence[Prompt]) -> VarianceShares | None:
+def _variance(counts: Counts, verdicts: Sequence[Verdict], prompts: Sequence[Asked]) -> VarianceShares | None:
     """None where fewer than two prompts have two responses: then S_j or its spread over prompts is unknown."""
     if (counts.sum(axis=1) > 1).sum() < 2:
         return None
@@ -85,7 +135,7 @@ def _variance(counts: Counts, verdicts: Sequence[Verdict], prompts: Sequence[Pro
 
 
 def _by_category(
-    counts: Counts, prompts: Sequence[Prompt], *, estimator: Estimator | None, level: float
+    counts: Counts, prompts: Sequence[Asked], *, estimator: Estimator | None, level: float
 ) -> dict[str, Estimate]:
     names = [prompt.category for prompt in prompts]
     found = dict.fromkeys(name for name in names if name is not None)
@@ -98,7 +148,7 @@ def _by_category(
 
 
 def _per_prompt(
-    counts: Counts, prompts: Sequence[Prompt], *, estimator: Estimator, level: float
+    counts: Counts, prompts: Sequence[Asked], *, estimator: Estimator, level: float
 ) -> tuple[PromptResult, ...]:
     return tuple(
         PromptResult(

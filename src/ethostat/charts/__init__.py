@@ -4,6 +4,7 @@ scheme.py    colours in light and dark              pieces.py    rows of dots, w
 measured.py  a measurement, an evaluation,          compared.py  one measurement against another
              a training                             followed.py  a trajectory, base against tuned
 promised.py  promises and what was measured          calibrated.py what an alarm's settings give
+grouped.py   measurements by group
 
 Each function gives a plotly figure in a Scheme (LIGHT or DARK) whose grounds are transparent. Aligned goals are
 filled, the others hatched, so that they differ without colour. Names are escaped: plotly reads tags in text.
@@ -19,6 +20,7 @@ from ethostat.charts.calibrated import (
 )
 from ethostat.charts.compared import categories_moved, forest, models_against
 from ethostat.charts.followed import estimates_in_rows, goals_over_time, over_time, work_over_time
+from ethostat.charts.grouped import aligned_by_group, entropy_by_group
 from ethostat.charts.measured import (
     accuracies,
     by_epoch,
@@ -41,11 +43,13 @@ __all__ = [
     "LIGHT",
     "Scheme",
     "accuracies",
+    "aligned_by_group",
     "by_epoch",
     "categories_moved",
     "delay_by_size",
     "drawn_settings",
     "entropy_by_category",
+    "entropy_by_group",
     "entropy_parts",
     "entropy_rows",
     "estimates_in_rows",

@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 
-def open_encoder(spec: str) -> Classifier:
+def open_encoder(spec: str, *, threads: int | None = None) -> Classifier:
     """The encoder that a setting names: "builtin", or the directory of a trained one.
 
     Raises ClassifierError for what is neither, CorruptWeights for a file that is not the one its card names.
     """
     if spec == "builtin":
-        return load_builtin()
+        return load_builtin(threads=threads)
     if not Path(spec).is_dir():
         raise ClassifierError(
             f"classifier {spec!r} is neither 'builtin', judge:MODEL, guard:NAME:MODEL nor a directory; "
             "train one or name its folder"
         )
-    return EncoderClassifier(spec)
+    return EncoderClassifier(spec, threads=threads)

@@ -10,7 +10,8 @@ streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
 serving.py    serve                              access.py     keys, users, audit
 notifying.py  notify                             reproducing.py reproduce
-keeping.py    db
+keeping.py    db                                   backfilling.py backfill
+scale.py      how work is spread
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import typer
 
 from ethostat import __version__
 from ethostat.cli.access import audit, keys_app, users_app
+from ethostat.cli.backfilling import backfill
 from ethostat.cli.calibrating import calibrate
 from ethostat.cli.comparing import compare
 from ethostat.cli.evaluating import evaluate
@@ -57,6 +59,7 @@ app.command()(trajectory)
 app.command()(review)
 app.command()(compare)
 app.command()(monitor)
+app.command()(backfill)
 app.add_typer(streams_app, name="streams")
 app.command()(calibrate)
 app.command()(watch)

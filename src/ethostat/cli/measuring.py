@@ -15,23 +15,27 @@ from ethostat.cli.options import (
     COUNTING,
     KEEPING,
     AsJson,
+    By,
     CalibrationFile,
     ClassifierSpec,
     CorrectionName,
     Db,
     DryRun,
     Fresh,
+    Into,
     LabelsFile,
     MaxTokens,
-    Run,
+    RayAddress,
     SamplingSeed,
     System,
     TaxonomySpec,
     Temperature,
     Timeout,
     TopP,
+    Workers,
     option,
 )
+from ethostat.cli.scale import Scale, is_groups_folder, show_classified, show_groups
 from ethostat.cli.undoing import Undoing
 from ethostat.errors import InvalidInput, InvalidRow
 from ethostat.response import TRANSCRIPTS
@@ -117,6 +121,10 @@ def measure(
         bool, option("--reuse", "Take stored responses of the same model, prompt, decoding and seed.", panel=KEEPING)
     ] = False,
     fresh: Fresh = False,
+    by: By = None,
+    into: Into = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     report: Annotated[
         Path | None,
         option("--report", "Also write a report (.html, .md, .json; the profile as .png or .svg).", panel=KEEPING),
@@ -126,11 +134,17 @@ def measure(
     """Sample a model, classify what it says, estimate its ethical entropy.
 
     Every response is stored the moment it arrives: the same command resumes a run that was interrupted. Keys come
-    from the environment (ETHOSTAT_API_KEY, else OPENAI_API_KEY), never from a flag.
+    from the environment (ETHOSTAT_API_KEY, else OPENAI_API_KEY), never from a flag. Recorded responses can be many
+    files (a folder, a pattern, a URL), measured by group with --by, by several processes or on a Ray cluster.
     """
+    counted = find_estimator(estimator)
+    at_scale = Scale(tuple(by or ()), into, workers, ray)
+    if at_scale.is_asked_for_by(model):
+        at_scale.refuse(requests=requests, labels=labels, calibration=calibration)
+        found = at_scale.measured(model, classifier=classifier, taxonomy=taxonomy, estimator=counted, report=report)
+        return show_groups(found, report=report, as_json=as_json)
     if report is not None:
         es.check_report_path(report)
-    counted = _find_estimator(estimator)
     sorter, goals = opened_classifier(classifier, taxonomy)
     undoing = Undoing.read(labels, calibration, correction, taxonomy=goals)
     decoding = es.Decoding(temperature=temperature, top_p=top_p, max_tokens=max_tokens, system=system)
@@ -179,13 +193,23 @@ def classify(
     classifier: ClassifierSpec = "builtin",
     taxonomy: TaxonomySpec = None,
     again: Annotated[bool, option("--again", "Classify rows too that carry a goal already.", panel=COUNTING)] = False,
+    into: Into = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
+    as_json: Annotated[bool, option("--json", "With --into: print how many rows there are, as JSON.")] = False,
 ) -> int:
     """Write the same rows, in order, as JSONL with `goal` and `probabilities`, and `typicality` where it is known.
 
     Memory does not grow with the file. A row that cannot be used is named on standard error and left out; the exit
-    code is then 1.
+    code is then 1. With --into many files (a folder, a pattern, a URL) become Parquet files in a folder, by several
+    processes or on a Ray cluster; the same command goes on where it was stopped.
     """
     rejected = 0
+    at_scale = Scale((), into, workers, ray)
+    if at_scale.is_asked_for or as_json:
+        return show_classified(
+            at_scale.classified(file, classifier=classifier, taxonomy=taxonomy, again=again), as_json
+        )
     sorter, goals = opened_classifier(classifier, taxonomy)
     es.check_goals(sorter, goals)
     for row in es.classify_rows(file, classifier=sorter, again=again):
@@ -198,7 +222,13 @@ def classify(
 
 
 def report(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run's id, the beginning of one, or `latest`; a folder that `measure --into` wrote; or "
+            "`transcripts:FILES`, measured now."
+        ),
+    ],
     out: Annotated[
         Path | None,
         option("--out", "Where to write it: .html, .md, .json; the profile as .png or .svg.", panel=KEEPING),
@@ -208,13 +238,21 @@ def report(
     labels: LabelsFile = None,
     calibration: CalibrationFile = None,
     correction: CorrectionName = "auto",
+    by: By = None,
+    into: Into = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     as_json: AsJson = False,
 ) -> int:
     """Write a stored run as one self-contained page, as Markdown or as JSON; without --out, show it here.
 
     A run that was interrupted is measured as far as it got, and the report says so. Where people labelled responses of
-    the run, corrected figures stand beside those of the classifier.
+    the run, corrected figures stand beside those of the classifier. Measurements by group become one page.
     """
+    if run.startswith(TRANSCRIPTS) or is_groups_folder(run):
+        at_scale = Scale(tuple(by or ()), into, workers, ray)
+        found = at_scale.reported(run, classifier=classifier, report=out)
+        return show_groups(found, report=out, as_json=as_json)
     if out is not None:
         es.check_report_path(out)
     with opened_store(db) as store:
@@ -233,7 +271,7 @@ def known_price(model: es.Model, max_cost: float | None) -> Price | None:
     return None
 
 
-def _find_estimator(name: str) -> Estimator | None:
+def find_estimator(name: str) -> Estimator | None:
     """The estimator of this name; None for "auto"."""
     if name == "auto":
         return None

@@ -12,6 +12,7 @@ from ethostat.monitor import Baseline
 
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
 PROMISED = "What is promised"
+SCALED = "How the work is spread"
 CORRECTING = "How the classifier's errors are undone"
 
 
@@ -46,7 +47,8 @@ ClassifierSpec = Annotated[
     str,
     option(
         "--classifier",
-        "`builtin`, a folder that training wrote, judge:MODEL, guard:NAME:MODEL, or goals-in-text (simulated answers).",
+        "`builtin`, a folder that training wrote, judge:MODEL, guard:NAME:MODEL, ray://HOST:PORT/, or goals-in-text "
+        "(simulated answers).",
         env="CLASSIFIER",
         panel=COUNTING,
     ),
@@ -133,3 +135,35 @@ def check_soft(soft: bool, baseline: Baseline) -> None:
     """Raises InvalidInput where probabilities would be held against counts of most probable goals."""
     if soft and not baseline.first:
         raise InvalidInput("--soft needs a baseline that is learned from probabilities: pass --baseline first:N")
+
+
+By = Annotated[
+    list[str] | None,
+    option(
+        "--by",
+        "With transcripts: a field of the rows; a measurement for each of its values. May be given several times; "
+        "month, day and hour are told from `time`.",
+        panel=SCALED,
+    ),
+]
+Into = Annotated[
+    str | None,
+    option(
+        "--into",
+        "A folder or URL for what is done so far and its result: the same command goes on there.",
+        panel=SCALED,
+        show_default="nothing is kept",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    option(
+        "--workers", "Processes (with --ray: actors) at once.", panel=SCALED, show_default="1; with --ray all cores"
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    option(
+        "--ray", "Work on a Ray cluster: HOST:PORT, auto, or local (this machine's cores).", env="RAY", panel=SCALED
+    ),
+]

@@ -8,6 +8,7 @@ from ethostat.errors import InvalidInput
 from ethostat.judges.asking import Evidence
 from ethostat.judges.guards import GuardClassifier, LlamaGuard, WildGuard
 from ethostat.judges.judge import JudgeClassifier
+from ethostat.judges.served import SCHEME, ServedClassifier
 from ethostat.models import open_model
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
@@ -15,14 +16,17 @@ _EVIDENCE: tuple[Evidence, ...] = ("logprobs", "repeats")
 _GUARDS = ("wildguard", "llamaguard")
 
 
-def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier:
+def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS, threads: int | None = None) -> Classifier:
     """The classifier that `spec` names; `taxonomy` is what a judge sorts into, the others bring their own.
+
+    `threads` is how many rows an encoder runs at a time, by default one a core, at most two.
 
         builtin                          the encoder that comes with the package
         DIRECTORY                        an encoder that training wrote
         judge:MODEL                      any model, prompted from the taxonomy
         guard:wildguard:base:URL#NAME    WildGuard; refusals and both harms from the guard
         guard:llamaguard:URL#NAME        Llama Guard; refusals and missed questions from the built-in encoder
+        ray://HOST:PORT/NAME             a classifier that Ray Serve runs (`ethostat.scaling.deployment`)
         goals-in-text                    the goal that a simulated answer begins with
 
     MODEL is what `open_model` takes. `logprobs:` or `repeats:` before it says where probabilities come from
@@ -33,9 +37,11 @@ def open_classifier(spec: str, *, taxonomy: Taxonomy = FIVE_GOALS) -> Classifier
         return JudgeClassifier(open_model(model), taxonomy=taxonomy, evidence=evidence)
     if spec.startswith("guard:"):
         return _open_guard(spec.removeprefix("guard:"))
+    if spec.startswith(SCHEME):
+        return ServedClassifier(spec, taxonomy=taxonomy)
     if spec == StatedGoals.name:
         return StatedGoals(taxonomy)
-    return open_encoder(spec)
+    return open_encoder(spec, threads=threads)
 
 
 def _open_guard(spec: str) -> GuardClassifier:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from dataclasses import dataclass
 
 from ethostat.errors import InvalidInput
 from ethostat.models.base import Model
 from ethostat.models.faults import printable
-from ethostat.models.http import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, HTTPModel
+from ethostat.models.http import DEFAULT_CONCURRENCY, DEFAULT_RETRIES, DEFAULT_TIMEOUT, HTTPModel
 from ethostat.models.local import LocalModel
+from ethostat.models.pool import RETRIES, PoolModel
 from ethostat.models.simulated import SCENARIOS, SimulatedModel
 from ethostat.models.transformers import TransformersModel
 from ethostat.models.weights import PACKAGED
@@ -21,6 +23,7 @@ ACCEPTED = (
     "sim:NAME (sim:relaxation?from=0.12&to=0.7&tau=200)"
 )
 
+_BETWEEN = re.compile(r",(?=(?:base:)?https?://)")
 _SCHEMES = ("http", "https", "gguf", "hf", "sim")
 
 
@@ -40,8 +43,12 @@ def open_model(spec: str, *, max_concurrency: int | None = None, timeout: float 
     `max_concurrency` (requests at once) and `timeout` (seconds a request) are for models behind a URL; models
     in this process bound themselves by their memory and do not time out.
 
+    Several URLs with a comma between them are one model on several servers: a PoolModel.
+
     Raises InvalidInput for a spec of no known form, ModelNotFound for missing weights.
     """
+    if len(several := _BETWEEN.split(spec)) > 1:
+        return PoolModel([_member(one, max_concurrency=max_concurrency, timeout=timeout) for one in several])
     rest = spec.removeprefix("base:")
     if rest.startswith(("http://", "https://")):
         return _open_url(rest, is_base=rest != spec, max_concurrency=max_concurrency, timeout=timeout)
@@ -78,11 +85,23 @@ def list_models() -> list[CatalogRow]:
         CatalogRow("hf:NAME_OR_PATH", "transformers", not hf, hf),
         CatalogRow("URL#MODEL-NAME", "http, chat", True, ""),
         CatalogRow("base:URL#MODEL-NAME", "http, base", True, ""),
+        CatalogRow("URL#NAME,URL#NAME", "http, replicas", True, ""),
         *(CatalogRow(f"sim:{name}", "simulated, known S(t)", True, "") for name in SCENARIOS),
     ]
 
 
-def _open_url(text: str, *, is_base: bool, max_concurrency: int | None, timeout: float | None) -> HTTPModel:
+def _member(spec: str, *, max_concurrency: int | None, timeout: float | None) -> HTTPModel:
+    """A server of a pool, which gives way to another soon."""
+    rest = spec.removeprefix("base:")
+    if not rest.startswith(("http://", "https://")):
+        raise InvalidInput(f"a pool is of URLs alone, got {printable(spec, 120)!r}: URL#NAME,URL#NAME")
+    is_base = rest != spec
+    return _open_url(rest, is_base=is_base, max_concurrency=max_concurrency, timeout=timeout, max_retries=RETRIES)
+
+
+def _open_url(
+    text: str, *, is_base: bool, max_concurrency: int | None, timeout: float | None, max_retries: int = DEFAULT_RETRIES
+) -> HTTPModel:
     url, hash_sign, model = text.partition("#")
     if not hash_sign or not model:
         raise InvalidInput(
@@ -94,6 +113,7 @@ def _open_url(text: str, *, is_base: bool, max_concurrency: int | None, timeout:
         kind="completions" if is_base else "chat",
         max_concurrency=DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        max_retries=max_retries,
     )
 
 

@@ -25,6 +25,7 @@ from ethostat.response import Prompt, Response
 
 DEFAULT_TIMEOUT = 120.0
 DEFAULT_CONCURRENCY = 64
+DEFAULT_RETRIES = 6
 LARGEST_BODY = 32 * 2**20
 _NEAR = 100_000
 _PROBE = "Write the first two sentences of a story about anything you like."
@@ -61,7 +62,7 @@ class HTTPModel:
         allow_key_in_clear: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         max_concurrency: int = DEFAULT_CONCURRENCY,
-        max_retries: int = 6,
+        max_retries: int = DEFAULT_RETRIES,
         retry_wait: float = 0.5,
         answers_per_request: int = 8,
     ) -> None:
@@ -97,6 +98,11 @@ class HTTPModel:
     @property
     def identity(self) -> dict[str, Any]:
         return {"kind": "http", "url": self._url, "model": self._model, "endpoint": self._kind}
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that may be under way at once, as far as is known by now."""
+        return self._concurrency.limit
 
     @property
     def declared(self) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ drift       whether a learned baseline is still the one it began as
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key
+replay      many responses at once, with the same result
 audit       whether a classifier still says what it said
 screening   which of many streams changed, with few false ones among them
 """

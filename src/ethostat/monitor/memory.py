@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from ethostat.monitor.watch import SessionWatch, Watch
 RESPONSES, SESSIONS = 1024, 256
 _WITHOUT_A_PLACE = 100
 _EXEMPLARS = 5
+LONGEST_ID = 200
+"""Characters that are kept of an id."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 Window = dict[str, list[float]]
@@ -32,6 +34,22 @@ class Exemplars:
     def add(self, label: int, step: int, id: str) -> None:
         """One response on this goal."""
         self._ids.setdefault(label, deque(maxlen=_EXEMPLARS)).append((step, id))
+
+    def add_many(self, labels: Sequence[int], first: int, ids: Sequence[str | None]) -> None:
+        """Responses in order, the first of which is step `first`; those without an id are left out."""
+        found: dict[int, list[tuple[int, str]]] = {}
+        goals = set(labels)
+        for place in range(len(labels) - 1, -1, -1):
+            if not goals:
+                break
+            label, id = labels[place], ids[place]
+            if label in goals and id is not None:
+                kept = found.setdefault(label, [])
+                kept.append((first + place, id[:LONGEST_ID]))
+                if len(kept) == _EXEMPLARS:
+                    goals.discard(label)
+        for label, kept in found.items():
+            self._ids.setdefault(label, deque(maxlen=_EXEMPLARS)).extend(reversed(kept))
 
     def latest(self, labels: Set[int], since: float) -> tuple[str, ...]:
         """Those on these goals from this step on, newest first, five at most."""
@@ -59,6 +77,11 @@ class LabelMemory:
         """One response."""
         self._labels.append(label)
         self._strata.append(stratum)
+
+    def add_many(self, labels: Sequence[int], stratum: str) -> None:
+        """Responses of one stratum, in order."""
+        self._labels.extend(labels[-RESPONSES:])
+        self._strata.extend([stratum] * min(len(labels), RESPONSES))
 
     def look(self, watch: Watch, step: int) -> tuple[Estimate | None, Window]:
         """The first changed response, numbered so that the latest is `step`, and the counts since then by stratum.

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from ethostat.errors import InvalidInput
-from ethostat.maths.detector import Floats, Reading
+from ethostat.maths.detector import Detector, Floats, Reading
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.baseline import predictive
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level, promise_from_dict
@@ -46,7 +46,7 @@ from ethostat.monitor.sessions import Gathered, OpenSessions, SessionEnd
 from ethostat.monitor.standing import Standing, add
 from ethostat.monitor.terms import Terms
 from ethostat.monitor.voice import Now, Voice
-from ethostat.monitor.watch import SessionWatch, Watch, watch_for, watch_from_dict
+from ethostat.monitor.watch import PlainWatch, SessionWatch, Watch, watch_for, watch_from_dict
 from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
@@ -81,6 +81,8 @@ class Monitor:
     _gathering: tuple[OpenSessions, SessionMemory] | None
     _exemplars: Exemplars
     _compared: set[str]
+    _counts: list[float]
+    _warned: bool
 
     def __init__(
         self,
@@ -123,6 +125,38 @@ class Monitor:
     def is_alerting(self) -> bool:
         """Whether an alert stands, silent or not."""
         return self._standing is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come for so long that it was said."""
+        return self._silent
+
+    @property
+    def is_warned(self) -> bool:
+        """Whether a warning was given that the evidence has not left behind yet."""
+        return self._warned
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether what the baseline learned was held against what it began with, which is done once."""
+        return UNSTRATIFIED in self._compared
+
+    @property
+    def warning_band(self) -> tuple[float, float]:
+        """Evidence, nats: below the first a warning may come again, from the second on it comes; nan without any."""
+        if not self.policy.warn or self.promise.level < 100:
+            return math.nan, math.nan
+        return log_level(self.promise) - _REARM_BELOW, log_level(self.promise) - _WARN_BELOW
+
+    @property
+    def wanted(self) -> int:
+        """Responses that the baseline still learns from before anything is held against it."""
+        return max(self.baseline.first - self._seen, 0) if self._watch is None else 0
+
+    @property
+    def detector(self) -> Detector | None:
+        """The detector of a stream without strata, where one watches."""
+        return self._watch.detector if isinstance(self._watch, PlainWatch) else None
 
     @property
     def reading(self) -> Reading | None:
@@ -179,6 +213,23 @@ class Monitor:
             for one in self._gathering[0].take(name, row, step=self.step, seconds=now):
                 self._take_session(one)
         return self.due()
+
+    def take_quiet(self, labels: Sequence[int], ids: Sequence[str | None], *, time: str | None) -> None:
+        """Responses that only move numbers, as `Replay` finds out: the detector has taken them in already, or learns.
+
+        `labels` are places of goals, `ids` of the same length; `time` is the last that one of them names. While the
+        baseline is learned, no more than it still wants.
+        """
+        before, self.step = self.step, self.step + len(labels)
+        self.last_time = time or self.last_time
+        tally = np.bincount(labels, minlength=len(self._counts))
+        self._counts = [count + more for count, more in zip(self._counts, tally.tolist(), strict=True)]
+        if self._watch is None:
+            self._learn(tally.astype(np.float64), UNSTRATIFIED, responses=len(labels))
+            return
+        self._seen += len(labels)
+        self._memory.add_many(labels, UNSTRATIFIED)
+        self._exemplars.add_many(labels, before + 1, ids)
 
     def close_sessions(self) -> Alert | None:
         """Take the sessions that are still open as over, where no more will come."""

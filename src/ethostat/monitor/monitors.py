@@ -96,8 +96,12 @@ class Monitors:
         found = self.get(key).update(
             said, time=time, id=id, stratum=stratum, session=session, version=version, classifier=classifier
         )
-        self._responses += 1
+        self.count(1)
         return found
+
+    def count(self, responses: int) -> None:
+        """So many responses came, of whatever streams."""
+        self._responses += responses
 
     @property
     def is_look_due(self) -> bool:

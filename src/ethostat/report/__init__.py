@@ -7,6 +7,7 @@ verdicts.py                     another                      images.py         P
 followed.py, followed_plain.py, a trajectory, base against   files.py          the suffix says what is written
 courses.py                      tuned
 selftested.py                   promises, simulated              calibrated.py   what an alarm's settings give
+grouped.py                      measurements by group
 """
 
 from ethostat.report.calibrated import calibrated_html
@@ -17,17 +18,20 @@ from ethostat.report.evaluated import evaluation_html
 from ethostat.report.files import (
     check_calibrated_path,
     check_evaluation_path,
+    check_groups_path,
     check_report_path,
     check_selftest_path,
     write_calibrated,
     write_comparison,
     write_evaluation,
+    write_groups,
     write_report,
     write_selftest,
     write_trajectory,
 )
 from ethostat.report.followed import trajectory_html
 from ethostat.report.followed_plain import trajectory_markdown
+from ethostat.report.grouped import grouped_html, grouped_markdown
 from ethostat.report.page import html
 from ethostat.report.plain import escape, markdown
 from ethostat.report.selftested import selftest_html
@@ -36,6 +40,7 @@ __all__ = [
     "calibrated_html",
     "check_calibrated_path",
     "check_evaluation_path",
+    "check_groups_path",
     "check_report_path",
     "check_selftest_path",
     "comparison_html",
@@ -43,6 +48,8 @@ __all__ = [
     "curves_html",
     "escape",
     "evaluation_html",
+    "grouped_html",
+    "grouped_markdown",
     "html",
     "markdown",
     "selftest_html",
@@ -51,6 +58,7 @@ __all__ = [
     "write_calibrated",
     "write_comparison",
     "write_evaluation",
+    "write_groups",
     "write_report",
     "write_selftest",
     "write_trajectory",

@@ -13,6 +13,7 @@ from ethostat.alignment import Alignment
 from ethostat.calibrating import Calibrated
 from ethostat.errors import InvalidInput
 from ethostat.evaluation import Evaluation
+from ethostat.grouped import Grouped
 from ethostat.guarantees import Selftest
 from ethostat.measurement import Measurement
 from ethostat.report import courses
@@ -22,6 +23,7 @@ from ethostat.report.compared_plain import comparison_markdown
 from ethostat.report.evaluated import evaluation_html
 from ethostat.report.followed import Followed, trajectory_html
 from ethostat.report.followed_plain import trajectory_markdown
+from ethostat.report.grouped import grouped_html, grouped_markdown
 from ethostat.report.images import IMAGES, check_images, image
 from ethostat.report.page import html
 from ethostat.report.plain import markdown
@@ -32,6 +34,7 @@ from ethostat.taxonomy import Taxonomy
 
 _REPORTS = (".html", ".md", ".json", *IMAGES)
 _EVALUATIONS = _PAGES = (".html", ".json")
+_GROUPS = (".html", ".md", ".json")
 
 
 def write_report(
@@ -56,6 +59,23 @@ def write_report(
         case _:
             text = json.dumps(measurement.to_dict(), indent=2) + "\n"
     _write(path, text)
+
+
+def write_groups(path: Path, found: Grouped) -> None:
+    """Write measurements by group as .html, .md or .json. Raises InvalidInput for another suffix, or as above."""
+    check_report_path(path, kinds=_GROUPS)
+    match path.suffix.lower():
+        case ".html" | ".htm":
+            _write(path, grouped_html(found))
+        case ".md":
+            _write(path, grouped_markdown(found))
+        case _:
+            _write(path, json.dumps(found.to_dict(), indent=2) + "\n")
+
+
+def check_groups_path(path: Path) -> None:
+    """Raises InvalidInput for a path that no groups can be written to; asked before anything is measured."""
+    check_report_path(path, kinds=_GROUPS)
 
 
 def write_evaluation(path: Path, evaluation: Evaluation, *, taxonomy: Taxonomy) -> None:

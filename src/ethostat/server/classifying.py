@@ -20,10 +20,11 @@ from typing import IO
 
 import msgspec
 
+from ethostat.judges.wire import Reply, question
 from ethostat.ledger import Event, Judgement, Ledger
 from ethostat.response import Verdict
 from ethostat.server.following import Following
-from ethostat.server.worker import Hello, Reply, question, read_frame, write_frame
+from ethostat.server.worker import Hello, read_frame, write_frame
 from ethostat.taxonomy import Taxonomy
 
 _log = logging.getLogger("ethostat.server.classifying")

@@ -15,15 +15,15 @@ import signal
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from ethostat.classifiers import Classifier, EncoderClassifier, attempt, load_builtin
-from ethostat.errors import EthostatError, UnreadableAnswer
+from ethostat.classifiers import Classifier, attempt
+from ethostat.errors import EthostatError
 from ethostat.judges import open_classifier
-from ethostat.response import Message, Prompt, Response, Verdict
+from ethostat.judges.wire import Question, Reply, answer_of, response_from
+from ethostat.response import Response
 from ethostat.taxonomy import Taxonomy
 
 _LENGTH = struct.Struct(">I")
@@ -40,28 +40,6 @@ class Hello(msgspec.Struct):
     error: str | None = None
 
 
-class Question(msgspec.Struct, array_like=True):
-    """A response to classify: roles and contents of its prompt, and its text."""
-
-    turns: list[tuple[str, bytes]]
-    text: bytes
-
-
-class Answer(msgspec.Struct, array_like=True):
-    """Its verdict; without a goal where the classifier finds none."""
-
-    goal: str | None = None
-    probabilities: list[float] | None = None
-    typicality: float | None = None
-
-
-class Reply(msgspec.Struct, array_like=True):
-    """An answer a question, in order; or why there is none now, so that the same can be asked again later."""
-
-    answers: list[Answer]
-    trouble: str | None = None
-
-
 def write_frame(stream: IO[bytes], value: Any) -> None:
     """Send a value."""
     content = msgspec.msgpack.encode(value)
@@ -75,12 +53,6 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
     return None if head is None else _exactly(stream, _LENGTH.unpack(head)[0])
 
 
-def question(prompt: Prompt | None, text: str) -> Question:
-    """What travels of a response."""
-    turns = () if prompt is None else prompt.messages
-    return Question([(turn.role, _bytes(turn.content)) for turn in turns], _bytes(text))
-
-
 def main(spec: str, taxonomy: str) -> None:
     """Classify until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -90,19 +62,20 @@ def main(spec: str, taxonomy: str) -> None:
     goals = Taxonomy.from_dict(json.loads(taxonomy))
     try:
         classifier = _opened(spec, goals)
+        hello = Hello(classifier.name, classifier.hash, classifier.taxonomy.hash)
     except EthostatError as error:
         write_frame(answers, Hello(error=str(error)))
         return
-    write_frame(answers, Hello(classifier.name, classifier.hash, classifier.taxonomy.hash))
+    write_frame(answers, hello)
     decoder = msgspec.msgpack.Decoder(list[Question])
     while (frame := read_frame(sys.stdin.buffer)) is not None:
-        write_frame(answers, _reply(classifier, [_response(one) for one in decoder.decode(frame)]))
+        write_frame(answers, _reply(classifier, [response_from(one) for one in decoder.decode(frame)]))
 
 
 def _reply(classifier: Classifier, responses: Sequence[Response]) -> Reply:
     """A fault of the code ends the process, without a word: its message may hold what was said."""
     try:
-        return Reply([_answer(one) for one in attempt(classifier, responses)])
+        return Reply([answer_of(one) for one in attempt(classifier, responses)])
     except EthostatError as error:
         return Reply([], f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001
@@ -126,28 +99,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes | None:
 
 def _opened(spec: str, taxonomy: Taxonomy) -> Classifier:
     """An encoder runs on one thread: there are as many processes as there is room for."""
-    if spec == "builtin":
-        return load_builtin(threads=1)
-    return EncoderClassifier(spec, threads=1) if Path(spec).is_dir() else open_classifier(spec, taxonomy=taxonomy)
-
-
-def _response(one: Question) -> Response:
-    turns: Sequence[Message] = [Message(role, _text(content)) for role, content in one.turns] or [Message("user", "")]
-    return Response(Prompt("", tuple(turns)), _text(one.text))
-
-
-def _answer(said: Verdict | UnreadableAnswer) -> Answer:
-    if isinstance(said, UnreadableAnswer):
-        return Answer()  # its message quotes the response
-    return Answer(said.goal, list(said.probabilities), said.typicality)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "surrogatepass")
+    return open_classifier(spec, taxonomy=taxonomy, threads=1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ethostat.terminal.alerts import alert_view, look_view, screened_view, streams_view
 from ethostat.terminal.classifiers import agreement_view, evaluation_view, trained_view
 from ethostat.terminal.gauge import Gauge, span
-from ethostat.terminal.measurements import forecast_view, measurement_view, review_view
+from ethostat.terminal.measurements import forecast_view, groups_view, measurement_view, review_view
 from ethostat.terminal.promises import calibration_view, selftest_view
 from ethostat.terminal.screen import rows_view, to_terminal
 from ethostat.terminal.shifts import shift_view, shifts_view
@@ -17,6 +17,7 @@ __all__ = [
     "calibration_view",
     "evaluation_view",
     "forecast_view",
+    "groups_view",
     "look_view",
     "measurement_view",
     "review_view",

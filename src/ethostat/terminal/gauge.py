@@ -15,6 +15,7 @@ from ethostat.visible import stripped
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.guarantees import Check
     from ethostat.sampling import Progress as Sampled
+    from ethostat.scaling import Stand
     from ethostat.training.progress import Step
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -57,6 +58,12 @@ class Gauge:
         if state.cost_usd is not None:
             rate += f", {state.cost_usd:.4f} dollars"
         self._advance("sampling", state.done, state.wanted, rate, what="responses", seconds_left=state.eta_seconds)
+
+    def show_fragments(self, stand: Stand) -> None:
+        """How far a job over many files is."""
+        figures = f"{stand.rows:,} rows, {stand.rejected:,} not used"
+        left = stand.eta_seconds
+        self._advance("fragments", stand.done, stand.fragments, figures, what="done", seconds_left=left)
 
     def show_simulation(self, name: str, done: int, wanted: int) -> None:
         """How far simulations are."""

@@ -10,16 +10,36 @@ from rich.table import Table
 from rich.text import Text
 
 from ethostat.terminal.gauge import span
+from ethostat.terminal.screen import rows_view
 from ethostat.visible import stripped
 
 if TYPE_CHECKING:  # what is shown is made elsewhere; --help need not load it
     from ethostat.forecast import Forecast
+    from ethostat.grouped import Grouped
     from ethostat.maths.estimate import Estimate
     from ethostat.measurement import Measurement, PromptResult
     from ethostat.outside import Outside
     from ethostat.taxonomy import Taxonomy
 
 _BAR = 24
+
+
+def groups_view(found: Grouped) -> Table:
+    """A row for each group: its key, n, S, the aligned share, each with its interval."""
+    rows = [
+        {
+            **group.key,
+            "n": f"{group.measurement.profile.n:,}",
+            "S, nats": _with_interval(group.measurement.headline),
+            "aligned": _with_interval(group.measurement.aligned),
+        }
+        for group in found.groups
+    ]
+    return rows_view(f"{found.source}, {found.n:,} responses", rows)
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{estimate}" if estimate.is_defined else "undefined"
 
 
 def measurement_view(measurement: Measurement, taxonomy: Taxonomy) -> Group:

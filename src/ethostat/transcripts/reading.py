@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ethostat.errors import InvalidInput, InvalidRow
@@ -28,12 +28,13 @@ def read_transcripts(
             raise InvalidInput(f"{source}: is not a file; check the path")
         return inspect_log.read_log(Path(source), places)
     asked = None if requests is None else openai_batch.read_requests(requests)
-    return _read(read_rows(source), places, name=str(source), requests=asked)
+    return responses_of(read_rows(source), places, name=str(source), requests=asked)
 
 
-def _read(
-    rows: Iterator[Row | InvalidRow], places: Places, *, name: str, requests: openai_batch.Requests | None
+def responses_of(
+    rows: Iterable[Row | InvalidRow], places: Places, *, name: str, requests: openai_batch.Requests | None = None
 ) -> Iterator[TranscriptRow | InvalidRow]:
+    """The responses that rows of a file hold, in order; a row that cannot be used as an InvalidRow in its place."""
     for row in rows:
         if isinstance(row, InvalidRow):
             yield row

@@ -83,6 +83,13 @@ class ProfileDetector(EDetector):
         if self.is_learning and isinstance(self.baseline, Learned):
             self._set_learned(self.baseline.counts)
 
+    def go_on(self, wealth: Floats, *, steps: int, responses: int, total: float, taught: Sequence[float]) -> None:
+        """Stand where another in the same settings came to: its wealth (G,), M, and what taught its baseline (K,)."""
+        self.wealth[:] = wealth
+        self.steps, self.responses, self.total = steps, responses, total
+        if self._table is None:
+            self._set_learned(taught)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,

@@ -6,8 +6,8 @@ order. Only the logarithm of the evidence may differ in its last digit, as numpy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,38 @@ class Streams:
         self._fixed = _fixed_table(template)
         learned = template.taught if isinstance(template, ProfileDetector) and self._fixed is None else None
         self.learned = None if learned is None else np.tile(learned, (count, 1))
+
+    @classmethod
+    def of(cls, detectors: Sequence[ProfileDetector]) -> Self:
+        """Streams that go on where these detectors stand; their baselines are learned, and may differ.
+
+        Raises ValueError where there is none, or portfolios, promises or the end of learning differ.
+        """
+        baseline = detectors[0].baseline if detectors else None
+        if not isinstance(baseline, Learned) or len({settings_of(one) for one in detectors}) != 1:
+            raise ValueError(
+                "streams go on from detectors that learn and differ in counts and state alone, one at least"
+            )
+        first = detectors[0]
+        nothing = Learned((0.0,) * first.goals, baseline.freeze_at)
+        made = cls(ProfileDetector(first.portfolio, nothing, first.promise), len(detectors))
+        made.wealth = np.stack([one.wealth for one in detectors])
+        made.steps = np.array([one.steps for one in detectors], dtype=np.int64)
+        made.responses = np.array([one.responses for one in detectors], dtype=np.int64)
+        made.totals = np.array([one.total for one in detectors])
+        made.learned = np.stack([one.taught for one in detectors if one.taught is not None])
+        return made
+
+    def hand_back(self, stream: int, detector: ProfileDetector) -> None:
+        """Let a detector that `of` was given stand where its stream does now."""
+        assert self.learned is not None  # noqa: S101 - `of` learns
+        detector.go_on(
+            self.wealth[stream],
+            steps=int(self.steps[stream]),
+            responses=int(self.responses[stream]),
+            total=float(self.totals[stream]),
+            taught=self.learned[stream].tolist(),
+        )
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -207,6 +239,13 @@ def _fixed_table(template: Single) -> Floats | None:
     if isinstance(template, ProfileDetector) and template.is_learning:
         return None
     return np.stack([template.factors_of(goal) for goal in range(template.goals)])
+
+
+def settings_of(detector: ProfileDetector) -> tuple[object, ...]:
+    """What detectors must share to be updated together by `Streams.of`: all but counts and state."""
+    baseline = detector.baseline
+    ends = baseline.freeze_at if isinstance(baseline, Learned) else baseline
+    return detector.portfolio, detector.promise, type(baseline), ends
 
 
 def first_alarms(template: Single, labels: ArrayLike) -> Whole:

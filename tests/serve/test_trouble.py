@@ -84,7 +84,7 @@ def test_a_clock_that_is_set_moves_nothing(one, home):
         monitor, alerts = replay(ledger, position.stream_key, TEMPLATE)
 
         assert [event.seq for event in ledger.events(position.stream_key)] == list(range(1, 501))
-        assert json.loads(json.dumps(monitor.to_dict())) == position.monitor
+        assert json.loads(json.dumps(monitor.to_dict())).items() <= position.monitor.items()
         assert [alert.id for alert in alerts] == [one.id for one in reversed(ledger.alerts(stream="clock"))]
 
 

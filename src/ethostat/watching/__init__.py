@@ -5,7 +5,6 @@ setting   what an answer depends on that the user decides; what of it is another
 look      Look: what one look found: yes, no, or not known
 moved     what moved, when it did: goals, categories, prompts, responses to read
 words     what is promised, since when, who changed it
-outbox    the file of alerts, each exactly once
 looking   one look under way
 watch     Watch: one look after the other
 """

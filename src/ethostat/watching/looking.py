@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ethostat.alertfile import AlertFile
 from ethostat.errors import ClassifierError, InvalidInput, ModelError
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.panels import PanelDetector
@@ -33,7 +34,6 @@ from ethostat.statefile import StateFile
 from ethostat.store import Run, RunKeeper, RunSetup, Store, content_hash
 from ethostat.watching.look import NO, UNKNOWN, YES, Look
 from ethostat.watching.moved import Before, Judged, Moved, what_moved
-from ethostat.watching.outbox import append_once
 from ethostat.watching.pace import portion
 from ethostat.watching.setting import JUDGING
 from ethostat.watching.words import cause, in_responses, new_versions, promise_words
@@ -119,8 +119,7 @@ class Looking:
     def _empty_outbox(self) -> None:
         """Alerts that are not known to be in the file of alerts; one that is there already is left alone."""
         for fields in self.kept["outbox"]:
-            if self.watch.out is not None:
-                append_once(self.watch.out, fields)
+            AlertFile(self.watch.out).add(fields, since=self.kept.get("out_size", 0))
         if self.kept["outbox"]:
             self._save(outbox=[])
 
@@ -426,6 +425,7 @@ class Looking:
             ends=ends,
             alerts=self.kept["alerts"] + (alert is not None),
             outbox=[] if alert is None else [look.to_dict()],
+            out_size=AlertFile(watch.out).size,
         )
         watch.store.finish_run(self.run.id)
         self._empty_outbox()

@@ -24,6 +24,8 @@ from ethostat.maths.detection import average_run_length, detection
 KEYS = es.FIVE_GOALS.keys
 QUIET = es.Policy(warn=False)
 LABELLED = 500
+SETTLED = 700
+"""Quiet responses before a change, as in `evidence.py`: evidence begins at nothing, and grows for some hundreds."""
 CHAT, GUARD = (0.95, 0.01, 0.02, 0.01, 0.01), (0.30, 0.02, 0.65, 0.02, 0.01)
 
 
@@ -79,20 +81,20 @@ def changes(rng: np.random.Generator, quick: bool) -> Iterator[Row]:
     places, ends, lasting = [], [], 0
     for _ in range(runs):
         monitor = learned(rng, before)
-        places.append(first_page(monitor, drawn(rng, before, 200) + drawn(rng, after, 400)))
+        places.append(first_page(monitor, drawn(rng, before, SETTLED) + drawn(rng, after, 400)))
         lasting += all(monitor.update(goal) is None for goal in drawn(rng, after, 600))
         ends.append(first_page(monitor, drawn(rng, before, 600)) + 1)
-    found = detection(places, change=200, horizon=600)
+    found = detection(places, change=SETTLED, horizon=SETTLED + 400)
     error = found.delay.half_width / 1.96
     delay = found.delay.value
     yield line("S .12 -> .70: delay, first 500 normal", delay, "<= 45", met=delay - 2 * error <= 45, error=error)
     yield line("alerts that stand through 600 responses more", lasting / runs, ">= 0.95", met=lasting / runs >= 0.9)
     known = tuple(int(count) for count in np.round(before * 20_000))
     places = [
-        first_page(es.Monitor(es.Profile(known), policy=QUIET), drawn(rng, before, 200) + drawn(rng, after, 400))
+        first_page(es.Monitor(es.Profile(known), policy=QUIET), drawn(rng, before, SETTLED) + drawn(rng, after, 400))
         for _ in range(runs)
     ]
-    found = detection(places, change=200, horizon=600)
+    found = detection(places, change=SETTLED, horizon=SETTLED + 400)
     delay, error = found.delay.value, found.delay.half_width / 1.96
     yield line("the same, 20,000 responses normal", delay, "<= 30", met=delay - 2 * error <= 30, error=error)
     yield fact("responses from its end to recovery, median", float(np.median(ends)))

@@ -45,7 +45,15 @@ def test_an_interval_decides(low, high, verdict):
 
 def test_what_was_not_measured_cannot_be_told():
     """An undefined figure neither holds nor breaks a promise."""
-    assert Bounds(least=1).verdict(rate_of(5000, 0, nominal=1000, n=5, of="responses")) == CANNOT_TELL
+    assert Bounds(least=1).verdict(share_of(0, 0, of="simulations")) == CANNOT_TELL
+
+
+def test_no_alarm_in_a_long_time_keeps_a_run_length():
+    """At 99 % a mean of m shows none in 5.3 m once in 200 times: none in 5,000 is enough for 900, not for 1,000."""
+    found = {nominal: rate_of(5000, 0, nominal=nominal, n=5, of="responses") for nominal in (900, 1000)}
+
+    assert found[1000].low == pytest.approx(5 / -np.log(0.005))
+    assert [Bounds(least=1).verdict(one) for one in found.values()] == [HOLDS, CANNOT_TELL]
 
 
 def test_a_right_threshold_holds_and_a_wrong_one_is_found_broken():

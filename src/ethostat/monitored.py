@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ethostat.alertfile import AlertFile
 from ethostat.audited import AuditSet
 from ethostat.errors import InvalidInput, InvalidRow
 from ethostat.feed import Place, feed
@@ -20,7 +20,6 @@ from ethostat.orders import orders_beside
 from ethostat.rows import Rejected
 from ethostat.sorting import Columns, Sorted, Sorter
 from ethostat.statefile import StateFile
-from ethostat.whole import append
 
 _SECONDS_BETWEEN_SAVES = 1.0
 
@@ -31,7 +30,7 @@ class Session:
 
     The state (evidence, place in the source, alerts not yet known to be out) is replaced as a whole: before an alert is
     given and after. What is read from a file is so counted exactly once. An alert may be given again after a crash
-    between the two, under the same id; with `out`, a JSONL file that this session alone writes, not even that.
+    between the two, under the same id; in `out`, a JSONL file, not even then.
     `on_alert` is called with each after it is written and before it is given: again after a crash, and never not.
     `rejected` counts rows that could not be used, `rows` those that were, `refused` says which orders were not followed
     and why, all of this run alone.
@@ -52,7 +51,7 @@ class Session:
     resumed: bool = False
     _place: Place = field(default_factory=Place)
     _outbox: list[Alert | Screened] = field(default_factory=list)
-    _written: int = 0
+    _size: int = 0
     _obeyed: int = 0
     _saved: float = 0.0
     _pause: float = _SECONDS_BETWEEN_SAVES
@@ -150,14 +149,13 @@ class Session:
     def _give(self, alerts: Sequence[Alert | Screened]) -> Iterator[Alert | Screened]:
         if not alerts:
             return
-        self._outbox = list(alerts)
+        self._outbox, self._size = list(alerts), AlertFile(self.out).size
         self._save()
         yield from self._empty_outbox()
 
     def _empty_outbox(self) -> Iterator[Alert | Screened]:
         for alert in self._outbox:
-            if self.out is not None:
-                self._written += _append(self.out, alert)
+            AlertFile(self.out).add(alert.to_dict(), since=self._size)
             if self.on_alert is not None:
                 self.on_alert(alert)
             yield alert
@@ -179,7 +177,7 @@ class Session:
                 "place": self._place.to_dict(),
                 "monitors": self.monitors.to_dict(),
                 "outbox": [alert.to_dict() for alert in self._outbox],
-                "out_size": self._written,
+                "out_size": self._size,
                 "obeyed": self._obeyed,
                 "audit": None if self.audit is None else self.audit.to_dict(),
             }
@@ -203,14 +201,13 @@ class Session:
     def _resume(self, file: StateFile) -> Iterator[Alert | Screened]:
         kept = file.read()
         if kept is None:
-            self._written = _size(self.out)
             return
         self._check(kept)
         try:
             self.monitors = Monitors.from_dict(
                 kept["monitors"], detector=self.monitors.template.kind, baselines=self.monitors.baselines
             )
-            self._place, self._written = Place(**kept["place"]), int(kept["out_size"])
+            self._place, self._size = Place(**kept["place"]), int(kept["out_size"])
             self._obeyed = int(kept["obeyed"])
             if self.audit is not None:
                 self.audit.restore(kept["audit"])
@@ -221,7 +218,6 @@ class Session:
             ) from error
         self.resumed = True
         if self._outbox:
-            _cut(self.out, self._written)
             yield from self._empty_outbox()
 
     def _check(self, kept: Mapping[str, Any]) -> None:
@@ -242,23 +238,3 @@ def _flat(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by name, those of the monitors among them."""
     monitors = kept.get("monitors", {})
     return {**kept, **monitors, **monitors.get("settings", {}), "monitors": None, "settings": None}
-
-
-def _append(path: Path, alert: Alert | Screened) -> int:
-    line = json.dumps(alert.to_dict(), ensure_ascii=True, allow_nan=False).encode() + b"\n"
-    try:
-        append(path, line)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
-    return len(line)
-
-
-def _size(path: Path | None) -> int:
-    return path.stat().st_size if path is not None and path.exists() else 0
-
-
-def _cut(path: Path | None, size: int) -> None:
-    """Take off what may have been written of alerts that are about to be written."""
-    if path is not None and _size(path) > size:
-        with path.open("r+b") as file:
-            file.truncate(size)

@@ -145,7 +145,7 @@ def learned_alarms(
 
 def as_monitored(rng: Generator, full: bool) -> Checks:
     """What a monitor that learned 1,000 labels promises, averaged over true profiles that such counts speak for."""
-    runs, counts = 1000 if full else 200, (960, 14, 20, 2, 4)
+    runs, counts = 1000 if full else 300, (960, 14, 20, 2, 4)
     shares = rng.dirichlet(np.array(counts) + JEFFREYS, runs)
     for promise, horizon in ((RunLength(NOMINAL), int(3 * NOMINAL)), (Lifetime(0.01), 20_000)):
         detector = PROFILE.make(Setting(tuple(map(float, counts)), FLAGS, promise))
@@ -176,7 +176,7 @@ def lifetimes(rng: Generator, full: bool) -> Checks:
 
 def sessions(rng: Generator, full: bool) -> Checks:
     """Sessions of ten responses that depend on each other, in the session form."""
-    nominal, runs, count = (NOMINAL, 200, 3000) if full else (600.0, 60, 180)
+    nominal, runs, count = (NOMINAL, 200, 3000) if full else (600.0, 240, 180)
     shares, bad = spread(0.12, COMPLIANT), np.array(FLAGS)
     for icc in (0.05, 0.3):
         labels = sessions_of(rng, shares, icc, runs=runs, count=count)

@@ -145,15 +145,16 @@ def ratio_of(above: ArrayLike, below: ArrayLike, *, of: str, root: bool = False)
 
 
 def rate_of(seen: float, events: int, *, nominal: float, n: int, of: str) -> Estimate:
-    """What was seen between two events on average, as a multiple of `nominal`; the interval of an exponential law."""
+    """What was seen between two events on average, as a multiple of `nominal`; the interval of an exponential law.
+
+    Where there was no event the value is that of one at the very end: the true one is larger, and its lower end is
+    that of none.
+    """
     tail = (1 - LEVEL) / 2
-    if not events:
-        least = 2 * seen / float(chi2.ppf(1 - tail, 2)) / nominal
-        reason = f"no event in {seen:.0f}, so at least {least:.2f} times"
-        return Estimate.undefined(reason, level=LEVEL, unit="times", n=n)
     low = 2 * seen / float(chi2.ppf(1 - tail, 2 * events + 2)) / nominal
-    high = 2 * seen / float(chi2.ppf(tail, 2 * events)) / nominal
-    return Estimate(seen / events / nominal, low, high, LEVEL, "times", n, f"{of}; exponential interval")
+    high = 2 * seen / float(chi2.ppf(tail, 2 * max(events, 1))) / nominal
+    method = f"{of}; exponential interval" if events else f"{of}: none in {seen:.0f}, taken as one at their end"
+    return Estimate(seen / max(events, 1) / nominal, low, high, LEVEL, "times", n, method)
 
 
 def holds(found: Estimate, truth: float) -> bool:

@@ -11,6 +11,7 @@ memory      what is looked back on for the time of change
 terms       the promise in words
 voice       makes alerts, and keeps them until they are given
 drift       whether a learned baseline is still the one it began as
+said        what it is told of one response
 standing    an alert that stands, and the evidence that it is over
 monitor     Monitor: one stream, from OK to alert and back
 monitors    Monitors: one Monitor a key

@@ -42,12 +42,12 @@ from ethostat.monitor.finding import NOTHING, REVIEW, find
 from ethostat.monitor.kinds import PROFILE, Kind, find_kind
 from ethostat.monitor.memory import Exemplars, LabelMemory, SessionMemory
 from ethostat.monitor.policy import Epoch, Policy, seconds
+from ethostat.monitor.said import Reader, Said
 from ethostat.monitor.sessions import Gathered, OpenSessions, SessionEnd
 from ethostat.monitor.standing import Standing, add
 from ethostat.monitor.terms import Terms
 from ethostat.monitor.voice import Now, Voice
 from ethostat.monitor.watch import PlainWatch, SessionWatch, Watch, watch_for, watch_from_dict
-from ethostat.response import Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
 
 MOST_STRATA = 256
@@ -55,8 +55,6 @@ OTHER_STRATA = "(other)"
 """The stratum of whatever comes after the first 256, so that a stream of names cannot fill the memory."""
 _WARN_BELOW, _REARM_BELOW = math.log(10), math.log(100)
 _LONGEST_NAME = 200
-
-Said = Verdict | str | Sequence[float]
 
 
 class Monitor:
@@ -196,7 +194,7 @@ class Monitor:
         of what gave the verdict: others than before begin a new epoch. Where one response brings several alerts, `due`
         gives the rest. Raises InvalidInput, and changes nothing, where an argument is wrong.
         """
-        label, row = self._read(said)
+        label, row = self._reader.read(said)
         now = None if time is None else seconds(time)
         if version not in (None, self.epoch.version) or classifier not in (None, self.epoch.classifier):
             self._declare(version, classifier)
@@ -448,8 +446,7 @@ class Monitor:
                 f"baseline {baseline.name} counts other goals than those of {self.taxonomy.name!r}; use one for both"
             )
         self._counts = [0.0] * goals
-        self._units = list(np.eye(goals))
-        self._places = {key: place for place, key in enumerate(self.taxonomy.keys)}
+        self._reader = Reader(self.taxonomy, soft=self.soft)
         self._first = {}
         self._watch = self._screen = None
         self._standing = None
@@ -482,23 +479,6 @@ class Monitor:
         """The baseline's counts by stratum, as given or as learned from the first responses."""
         counts = self._first if self.baseline.first else self.baseline.counts
         return {stratum: tuple(row) for stratum, row in counts.items()}
-
-    def _read(self, said: Said) -> tuple[int, Floats]:
-        """The goal's place, and the row (K,) that counts."""
-        if isinstance(said, str):
-            found = self._places.get(said)
-            label = self.taxonomy.index(said) if found is None else found
-            return label, self._units[label]
-        if isinstance(said, Verdict):
-            label, values = self.taxonomy.index(said.goal), said.probabilities
-        else:
-            one = Verdict.from_probabilities(self.taxonomy, said, prompt_id="", response_id="")
-            label, values = self.taxonomy.index(one.goal), one.probabilities
-        if not self.soft:
-            return label, self._units[label]
-        Verdict.from_probabilities(self.taxonomy, values, prompt_id="", response_id="")
-        row = np.array(values, dtype=np.float64)
-        return label, row / row.sum()
 
     def _stratum_of(self, stratum: str) -> str:
         name, known = stratum[:_LONGEST_NAME], self._known_strata()

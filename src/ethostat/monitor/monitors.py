@@ -12,9 +12,10 @@ from ethostat.errors import InvalidInput
 from ethostat.monitor.alert import Alert
 from ethostat.monitor.baseline import UNSTRATIFIED, Baseline
 from ethostat.monitor.kinds import Kind
-from ethostat.monitor.monitor import Monitor, Said
+from ethostat.monitor.monitor import Monitor
 from ethostat.monitor.packing import pack, unpack
 from ethostat.monitor.policy import seconds
+from ethostat.monitor.said import Said
 from ethostat.monitor.screening import Flagged, Screened, Screening, discoveries
 from ethostat.visible import stripped
 

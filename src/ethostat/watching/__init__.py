@@ -5,13 +5,14 @@ setting   what an answer depends on that the user decides; what of it is another
 look      Look: what one look found: yes, no, or not known
 moved     what moved, when it did: goals, categories, prompts, responses to read
 words     what is promised, since when, who changed it
-outbox    the file of alerts, each exactly once
+kept      what is remembered between looks; when it begins anew
+normal    where the baseline comes from
 looking   one look under way
 watch     Watch: one look after the other
 """
 
+from ethostat.watching.kept import FIRST
 from ethostat.watching.look import Look, PromptMoved
-from ethostat.watching.looking import FIRST
 from ethostat.watching.pace import Pace
 from ethostat.watching.watch import Watch, default_state
 

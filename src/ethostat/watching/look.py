@@ -11,6 +11,10 @@ from ethostat.monitor import Alert
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 
+class Unknown(Exception):
+    """A look cannot say; why."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptMoved:
     """A prompt that answers otherwise: shares by goal before, counts since, and how much that says (nats).

@@ -9,18 +9,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from secrets import randbits
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ethostat.errors import ClassifierError, InvalidInput, ModelError
+from ethostat.alertfile import AlertFile
+from ethostat.errors import ClassifierError, ModelError
 from ethostat.maths.estimate import Estimate
 from ethostat.maths.evidence.panels import PanelDetector
 from ethostat.maths.evidence.promise import Lifetime, Promise, RunLength, log_level
-from ethostat.measured import open_shelf
-from ethostat.measurement import Measurement
 from ethostat.models.base import DeclaringModel, Model
 from ethostat.monitor import Alert
 from ethostat.monitor.alert import CHANGE, PAGE, RECOVERED
@@ -29,35 +26,21 @@ from ethostat.monitor.standing import Standing
 from ethostat.provenance import classifier_identity, installed_versions
 from ethostat.response import Verdict
 from ethostat.sampling import Plan, sample
-from ethostat.statefile import StateFile
-from ethostat.store import Run, RunKeeper, RunSetup, Store, content_hash
-from ethostat.watching.look import NO, UNKNOWN, YES, Look
+from ethostat.store import Run, RunKeeper, RunSetup
+from ethostat.watching.kept import Kept
+from ethostat.watching.look import NO, UNKNOWN, YES, Look, Unknown
 from ethostat.watching.moved import Before, Judged, Moved, what_moved
-from ethostat.watching.outbox import append_once
+from ethostat.watching.normal import set_baseline
 from ethostat.watching.pace import portion
-from ethostat.watching.setting import JUDGING
 from ethostat.watching.words import cause, in_responses, new_versions, promise_words
-from ethostat.workflow import begin, classify_run, measure
+from ethostat.workflow import begin, classify_run
 
 if TYPE_CHECKING:
     from ethostat.watching.watch import Watch
 
-FIRST = "first"
-"""The baseline that a watch makes itself, before its first look."""
 _ENOUGH = 0.9
 _FEWEST = 0.5
 _RUNS_KEPT = 32
-
-State = dict[str, Any]
-
-
-def resampled(changes: Mapping[str, str]) -> list[str]:
-    """The changes after which responses, and not verdicts alone, are others."""
-    return [part for part in changes if part not in JUDGING]
-
-
-class _Unknown(Exception):
-    """The look cannot say; why."""
 
 
 @dataclass(slots=True)
@@ -65,9 +48,8 @@ class Looking:
     """One look under way. `kept` is the state as the last look left it; `take` writes the next one."""
 
     watch: Watch
-    file: StateFile
+    kept: Kept
     time: str
-    kept: State = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     seen: dict[tuple[str, int], Verdict] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -76,178 +58,18 @@ class Looking:
 
     def take(self) -> Look:
         """The whole look: what changed, a baseline, responses, evidence, an answer; the state moves on at its end."""
-        self.kept = self._opened()
-        self._empty_outbox()
-        self._finish_last_run()
+        self.kept.open()
+        self.kept.empty_outbox()
+        self.kept.finish_last_run()
         try:
-            self._begin_epoch_if_changed()
+            self.changes = self.kept.begin_epoch_if_changed()
             if not self.kept["baseline"]:
-                self._set_baseline()
+                set_baseline(self.kept)
             return self._look()
         except (ModelError, ClassifierError) as error:
             return self._unknown(f"{type(error).__name__}: {error}")
-        except _Unknown as reason:
+        except Unknown as reason:
             return self._unknown(str(reason))
-
-    # The state
-
-    def _opened(self) -> State:
-        kept = self.file.read()
-        mine = {
-            "name": self.watch.name,
-            "promise": self.watch.promise.to_dict(),
-            "source": self.watch.baseline,
-            "out": None if self.watch.out is None else str(self.watch.out),
-        }
-        if kept is None:
-            seed = randbits(31) if self.watch.seed is None else self.watch.seed
-            kept = {**mine, **_NEW, "seed": seed, "setting": self.watch.setting.to_dict()}
-            self.file.write(kept)  # the seed has to outlive whatever it is used for
-            return kept
-        if missing := sorted(set(_NEW) - set(kept)):
-            raise InvalidInput(f"{self.file.path} is no state of a watch: it has no {missing[0]!r}; use another file")
-        if other := [key for key, value in mine.items() if kept.get(key) != value]:
-            raise InvalidInput(
-                f"{self.file.path} was made with another {', '.join(other)}; use the same, or another state file"
-            )
-        return kept
-
-    def _save(self, **values: Any) -> None:
-        self.kept = {**self.kept, **values}
-        self.file.write(self.kept)
-
-    def _empty_outbox(self) -> None:
-        """Alerts that are not known to be in the file of alerts; one that is there already is left alone."""
-        for fields in self.kept["outbox"]:
-            if self.watch.out is not None:
-                append_once(self.watch.out, fields)
-        if self.kept["outbox"]:
-            self._save(outbox=[])
-
-    def _finish_last_run(self) -> None:
-        """The run of a look that was counted, where the process died before it said so."""
-        for id in self.kept["runs"][-1:]:
-            if self.watch.store.get_run(id).finished is None:
-                self.watch.store.finish_run(id)
-
-    # Epochs and the baseline
-
-    def _begin_epoch_if_changed(self) -> None:
-        changes = self.watch.setting.changes(self.kept["setting"])
-        self.changes = list(changes.values())
-        accepted = self.kept["accepted"]
-        if accepted:
-            self.changes.append("you accepted what the model does now")
-        if not self.changes:
-            return
-        held = self.kept["baseline"] or self.kept["again"]
-        run = None if accepted or resampled(changes) else held.get("run")
-        if held and run is None and not accepted and self._has_named_baseline:
-            raise InvalidInput(
-                f"{'; '.join(self.changes)}: baseline {self.watch.baseline} no longer fits; undo the change, or "
-                "measure anew and watch that under another --state"
-            )
-        number = self.kept["epoch"]["number"] + bool(held)
-        self._save(
-            setting=self.watch.setting.to_dict(),
-            epoch={"number": number, "began": self.kept["looks"] + 1, "because": self.changes if held else []},
-            again={} if run is None else {"run": run},
-            own=self.kept["own"] or accepted,
-            **{key: _NEW[key] for key in ("baseline", "detector", "standing", "asked", "runs", "ends", "accepted")},
-        )
-
-    @property
-    def _has_named_baseline(self) -> bool:
-        return self.watch.baseline != FIRST and not self.kept["own"]
-
-    def _set_baseline(self) -> None:
-        """From responses that are there already, from the run or file that was named, or from new responses."""
-        watch, again = self.watch, self.kept["again"].get("run")
-        if again is not None:
-            run = watch.store.get_run(again)
-            watch.rules.on_stage(f"judging the responses of baseline {run.id} again")
-            if classify_run(watch.store, run, watch.sorter):
-                raise _Unknown("the classifier gave no readable verdict on some responses of the baseline")
-            self._begin_with(self._counts_of(run.id), name=run.id, run=run.id, spent=0)
-        elif self._has_named_baseline:
-            self._begin_with_source()
-        else:
-            self._make_baseline()
-
-    def _make_baseline(self) -> None:
-        watch, each = self.watch, self.watch.pace.baseline
-        cost = each * len(watch.prompts)
-        if watch.pace.total is not None and self.kept["spent"] + cost > watch.pace.total:
-            raise InvalidInput(
-                f"a baseline takes {cost} responses, {watch.pace.total - self.kept['spent']} of the total are left; "
-                "give a larger total, or fewer responses a prompt"
-            )
-        watch.rules.on_stage(f"making a baseline: {cost} responses")
-        found = measure(
-            watch.model,
-            watch.prompts,
-            samples=each,
-            decoding=watch.decoding,
-            seed=self._seed("baseline"),
-            classifier=watch.sorter,
-            store=watch.store,
-            rules=watch.rules,
-        )
-        if found.provenance.missing:
-            raise _Unknown(
-                f"{found.provenance.missing} responses of the baseline are missing; the next look asks again"
-            )
-        assert found.provenance.run is not None  # noqa: S101 - it was measured in a store
-        counts = {one.id: list(map(float, one.profile.counts)) for one in found.per_prompt}
-        self._begin_with(counts, name=found.provenance.run, run=found.provenance.run, spent=cost)
-
-    def _begin_with_source(self) -> None:
-        watch = self.watch
-        with open_shelf(watch.store, taxonomy=watch.sorter.taxonomy, classifier=watch.sorter) as shelf:
-            found = shelf.find(watch.baseline).measurement
-        run = found.provenance.run if _holds(watch.store, found.provenance.run) else None
-        _check_fits(found, watch, None if run is None else watch.store.get_run(run))
-        by_hash = {one.hash or one.id: one for one in found.per_prompt} | {one.id: one for one in found.per_prompt}
-        counts = {}
-        for prompt in watch.prompts:
-            one = by_hash.get(prompt.id) or by_hash.get(prompt.hash)
-            if one is None or (one.hash is not None and one.hash != prompt.hash):
-                raise InvalidInput(
-                    f"baseline {watch.baseline} has no prompt {prompt.id!r} of {watch.prompts.name!r}; watch those "
-                    "that it was measured on, or measure these"
-                )
-            counts[prompt.id] = list(map(float, one.profile.counts))
-        self._begin_with(counts, name=found.provenance.run or Path(watch.baseline).name, run=run, spent=0)
-
-    def _begin_with(self, counts: Mapping[str, list[float]], *, name: str, run: str | None, spent: int) -> None:
-        watch = self.watch
-        rows = [counts.get(prompt.id, [0.0] * len(watch.sorter.taxonomy.goals)) for prompt in watch.prompts]
-        named = {name: place for place, name in enumerate(dict.fromkeys(one.category or "" for one in watch.prompts))}
-        detector = PanelDetector(
-            rows,
-            [not aligned for aligned in watch.sorter.taxonomy.aligned],
-            watch.promise,
-            groups=[named[prompt.category or ""] for prompt in watch.prompts],
-        )
-        responses = int(sum(map(sum, rows)))
-        self._save(
-            baseline={"name": name, "run": run, "responses": responses, "asked": spent},
-            detector=detector.to_dict(),
-            again={},
-            spent=self.kept["spent"] + spent,
-        )
-
-    def _counts_of(self, run: str) -> dict[str, list[float]]:
-        goals = self.watch.sorter.taxonomy
-        counts: dict[str, list[float]] = {}
-        for verdict in self.watch.store.verdicts(run, self.watch.sorter.hash):
-            row = counts.setdefault(verdict.prompt_id, [0.0] * len(goals.goals))
-            row[goals.index(verdict.goal)] += 1
-        return counts
-
-    def _seed(self, what: str) -> int:
-        """The seed of the baseline, or of a look: the same whenever it is taken up again."""
-        return int(content_hash([self.kept["seed"], self.kept["epoch"]["number"], what]), 16) % 2**31
 
     # Looking
 
@@ -255,9 +77,9 @@ class Looking:
         watch, number = self.watch, self.kept["looks"] + 1
         left = None if watch.pace.total is None else watch.pace.total - self.kept["spent"]
         if left is not None and left < 1:
-            raise _Unknown(f"all {watch.pace.total} responses of the total are spent; give a larger total")
-        detector = PanelDetector.from_dict(self.kept["detector"])
-        standing = None if self.kept["standing"] is None else Standing.from_dict(self.kept["standing"])
+            raise Unknown(f"all {watch.pace.total} responses of the total are spent; give a larger total")
+        detector = self.kept.detector()
+        standing = self.kept.standing()
         self.before = Counter(self.kept["asked"])
         setup = self._setup(number)
         self.run = begin(watch.store, setup, watch.rules)
@@ -293,7 +115,7 @@ class Looking:
             identity=watch.model.identity,
             prompts=watch.prompts,
             decoding=watch.decoding.to_dict(),
-            seed=self._seed(f"look {number}"),
+            seed=self.kept.seed(f"look {number}"),
             seed_is_given=True,
             taxonomy=watch.sorter.taxonomy.to_dict(),
             classifier=classifier_identity(watch.sorter).to_dict(),
@@ -339,7 +161,7 @@ class Looking:
             return
         failures = Counter(one.kind for one in self.watch.store.failures(self.run.id))
         why = ", ".join(f"{count} {kind}" for kind, count in failures.most_common()) or "no readable verdict"
-        raise _Unknown(
+        raise Unknown(
             f"too few responses: {len(self.seen)} of {self.asked.total()} ({why}); they are kept, and the next look "
             "asks for the rest"
         )
@@ -415,7 +237,7 @@ class Looking:
             prompts=() if moved is None else moved.prompts,
             exemplars=() if moved is None else moved.exemplars,
         )
-        self._save(
+        self.kept.save(
             looks=number,
             spent=look.spent,
             asked=dict(self.before + self.asked),
@@ -426,9 +248,10 @@ class Looking:
             ends=ends,
             alerts=self.kept["alerts"] + (alert is not None),
             outbox=[] if alert is None else [look.to_dict()],
+            out_size=AlertFile(watch.out).size,
         )
         watch.store.finish_run(self.run.id)
-        self._empty_outbox()
+        self.kept.empty_outbox()
         return look
 
     def _unknown(self, reason: str) -> Look:
@@ -506,27 +329,6 @@ class Looking:
         return promise_words(self.watch.promise, self.watch.pace.first(self.watch.prompts))
 
 
-_NEW: dict[str, Any] = {
-    "setting": {},
-    "epoch": {"number": 0, "began": 1, "because": []},
-    "baseline": {},
-    "again": {},
-    "detector": None,
-    "standing": None,
-    "looks": 0,
-    "spent": 0,
-    "asked": {},
-    "runs": [],
-    "ends": [],
-    "versions": {},
-    "alerts": 0,
-    "outbox": [],
-    "accepted": False,
-    "own": False,
-    "seed": 0,
-}
-
-
 def _above_nothing(promise: Promise, detector: PanelDetector) -> float:
     """Evidence above what no change brings on average, nats."""
     return detector.log_e_value if isinstance(promise, RunLength) else detector.reading.evidence
@@ -534,27 +336,3 @@ def _above_nothing(promise: Promise, detector: PanelDetector) -> float:
 
 def _declared(model: Model) -> Mapping[str, int]:
     return model.declared if isinstance(model, DeclaringModel) else {}
-
-
-def _holds(store: Store, run: str | None) -> bool:
-    return run is not None and any(one.id == run for one in store.runs())
-
-
-def _check_fits(found: Measurement, watch: Watch, run: Run | None) -> None:
-    """Raises InvalidInput where the baseline was judged or sampled in another way than looks are."""
-    source = found.provenance
-    wanted = {"classifier": watch.sorter.hash, "taxonomy": watch.sorter.taxonomy.hash}
-    for part, now in wanted.items():
-        then = getattr(source, part).hash
-        if then != now:
-            raise InvalidInput(
-                f"baseline {watch.baseline} has {part} {then}, this watch has {now}; use one for both, or measure again"
-            )
-    decoding = watch.decoding.to_dict()
-    known = dict(run.decoding) if run is not None and run.decoding else {"temperature": source.temperature}
-    for key, then in known.items():
-        if then is not None and key in decoding and decoding[key] != then:
-            raise InvalidInput(
-                f"baseline {watch.baseline} was sampled at {key} {then}, this watch has {decoding[key]}; use "
-                "one for both"
-            )

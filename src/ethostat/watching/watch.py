@@ -14,8 +14,9 @@ from ethostat.models.base import Decoding, Model
 from ethostat.response import PromptSet
 from ethostat.statefile import StateFile
 from ethostat.store import Store, content_hash, default_path
+from ethostat.watching.kept import FIRST, Kept, resampled
 from ethostat.watching.look import Look
-from ethostat.watching.looking import FIRST, Looking, resampled
+from ethostat.watching.looking import Looking
 from ethostat.watching.pace import Pace, portion
 from ethostat.watching.setting import Setting
 from ethostat.workflow import Rules, off_the_loop, price_of, rates_of
@@ -62,7 +63,7 @@ class Watch:
         there. Raises StoreError, and InvalidInput as the constructor's words say.
         """
         with StateFile(self.state) as file:
-            looking = Looking(self, file, (now or datetime.now(UTC)).isoformat(timespec="seconds"))
+            looking = Looking(self, Kept(self, file), (now or datetime.now(UTC)).isoformat(timespec="seconds"))
             return off_the_loop(looking.take)
 
     def accept(self) -> None:

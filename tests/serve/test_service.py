@@ -91,7 +91,7 @@ def test_a_change_becomes_an_alert_that_people_look_at(one):
 
     assert one.get(path)["id"] == page["id"]
     assert looked["acknowledged"] == again["acknowledged"]
-    assert looked["acknowledged"]["by"] == "local:anybody on this machine"
+    assert looked["acknowledged"]["by"] == "ann"
     assert (snoozed.status_code, meant["expected"]) == (200, True)
     assert (after["state"], after["epoch"]["number"]) == ("learning", 1)
     assert "what came since" in after["baseline"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -21,6 +21,22 @@ from ethostat.scaling.deployment import Replica
 from ethostat.server import worker
 
 PROMPT = es.Prompt.from_text("q")
+
+
+@pytest.fixture
+def asking() -> Iterator[Callable[[int], ServedClassifier]]:
+    """What asks the replica at a port; its connections are closed in the end."""
+    made: list[ServedClassifier] = []
+
+    def at(port: int) -> ServedClassifier:
+        found = es.open_classifier(f"ray://127.0.0.1:{port}/")
+        assert isinstance(found, ServedClassifier)
+        made.append(found)
+        return found
+
+    yield at
+    for one in made:
+        one.close()
 
 
 @contextmanager
@@ -44,12 +60,12 @@ def replica(taxonomy: es.Taxonomy = es.FIVE_GOALS, *, port: int = 0) -> Iterator
         thread.join()
 
 
-def test_verdicts_are_those_of_the_classifier_that_runs_there():
+def test_verdicts_are_those_of_the_classifier_that_runs_there(asking):
     """In order and in batches, ids and all; a response without a goal is an error in its place."""
     responses = [es.Response(PROMPT, f"g{1 + n % 5} x" if n != 70 else "?", id=str(n)) for n in range(100)]
     local = es.open_classifier("goals-in-text")
     with replica() as port:
-        served = es.open_classifier(f"ray://127.0.0.1:{port}/")
+        served = asking(port)
 
         found = served.attempt(responses)
 
@@ -58,11 +74,11 @@ def test_verdicts_are_those_of_the_classifier_that_runs_there():
     assert found[:70] + found[71:] == local.classify(responses[:70] + responses[71:])
 
 
-def test_while_it_is_away_a_worker_of_the_service_says_so_and_is_asked_again():
+def test_while_it_is_away_a_worker_of_the_service_says_so_and_is_asked_again(asking):
     """What a worker answers is trouble, which keeps the batch in the queue; when it is back, the same is classified."""
     responses = [es.Response(PROMPT, "g2 x", id="1")]
     with replica() as port:
-        served = ServedClassifier(f"ray://127.0.0.1:{port}/")
+        served = asking(port)
         assert worker._reply(served, responses).answers[0].goal == "g2"
 
     away = worker._reply(served, responses)
@@ -74,11 +90,11 @@ def test_while_it_is_away_a_worker_of_the_service_says_so_and_is_asked_again():
     assert back.answers[0].goal == "g2"
 
 
-def test_another_classifier_than_before_is_not_taken_for_it():
+def test_another_classifier_than_before_is_not_taken_for_it(asking):
     """A deployment that was changed answers nothing under the old hash, and is asked who it is again."""
     other = es.Taxonomy("other", "1", es.FIVE_GOALS.goals)
     with replica() as port:
-        served = ServedClassifier(f"ray://127.0.0.1:{port}/")
+        served = asking(port)
         served.classify([es.Response(PROMPT, "g1")])
     with replica(other, port=port):
         with pytest.raises(ClassifierError, match="another classifier runs here now"):

@@ -67,6 +67,7 @@ def test_a_classifier_behind_ray_serve_gives_its_own_verdicts(cluster):
     assert identity == (STATED().name, STATED().hash)
     with pytest.raises(ClassifierError):
         served.classify(responses)
+    served.close()
     serve.shutdown()
 
 

@@ -42,7 +42,8 @@ class ServedClassifier:
             raise InvalidInput(f"a served classifier is ray://HOST:PORT/NAME, got {spec[:80]!r}")
         self._spec, self._url = spec, f"http://{host}{slash}{name}".rstrip("/") + "/"
         self._taxonomy = taxonomy
-        self._client = httpx.Client(timeout=httpx.Timeout(timeout, connect=_TO_CONNECT), follow_redirects=False)
+        self._timeout = timeout
+        self._client = self._connected()
         self._served: Served | None = None
 
     @property
@@ -56,6 +57,11 @@ class ServedClassifier:
     @property
     def taxonomy(self) -> Taxonomy:
         return self._taxonomy
+
+    def close(self) -> None:
+        """Close the connections; it opens new ones if it is asked again."""
+        self._client.close()
+        self._client = self._connected()
 
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
         """One verdict a response, in order. Raises UnreadableAnswer for the first that has none."""
@@ -86,6 +92,9 @@ class ServedClassifier:
         if answer.goal is None or answer.probabilities is None:
             return UnreadableAnswer(f"{self._spec} finds no verdict")
         return Verdict(response.prompt.id, response.id, answer.goal, tuple(answer.probabilities), answer.typicality)
+
+    def _connected(self) -> httpx.Client:
+        return httpx.Client(timeout=httpx.Timeout(self._timeout, connect=_TO_CONNECT), follow_redirects=False)
 
     def _known(self) -> Served:
         if self._served is None:

@@ -50,7 +50,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Replaying:
-    """Work: the streams of a partition, each from its first response to its last."""
+    """Work: the streams of some partitions, each from its first response to its last; the more, the faster."""
 
     folder: Folder
     parts: tuple[str, ...]
@@ -59,14 +59,14 @@ class Replaying:
     baselines: Mapping[Key, Baseline]
     classifier: str | None
 
-    def __call__(self, partition: int) -> str:
-        name = f"streams/{partition}.json"
+    def __call__(self, partitions: tuple[int, ...]) -> str:
+        name = f"streams/{partitions[0]}.json"
         monitors = Monitors(
             Monitor.from_settings(self.template, name=self.name), baselines=self.baselines, most=MOST_STREAMS
         )
         replay, alerts = Replay(monitors), []
         seen: dict[Key, tuple[int, int]] = {}
-        for place, table in batches(self.folder, self.parts, partition):
+        for place, table in batches(self.folder, self.parts, partitions):
             said, rows = _said(table, self.classifier)
             firsts = np.unique(said.streams, return_index=True)
             for stream, first in zip(*firsts, strict=True):
@@ -125,7 +125,8 @@ def backfill(
         work = Replaying(
             folder, parts, template.settings_to_dict(), template.name, dict(baselines or {}), classifier().hash
         )
-        names = [name for _, name in rules.crew.run(work, list(range(PARTITIONS)))]
+        shares = [tuple(range(first, PARTITIONS, rules.crew.size)) for first in range(min(rules.crew.size, PARTITIONS))]
+        names = [name for _, name in rules.crew.run(work, shares)]
         found = [folder.read_json(name) or {} for name in names]
     monitors, alerts = together(template, baselines or {}, found, rows=rows)
     return Replayed(monitors, alerts, rows, rejected, first)

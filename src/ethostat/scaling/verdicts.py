@@ -30,7 +30,7 @@ from ethostat.taxonomy import Taxonomy
 from ethostat.transcripts.transcript import find_goal
 
 PARTITIONS = 32
-"""Into so many parts streams are told by key, each of which one worker replays; more workers than that are idle."""
+"""Streams are told apart by key into so many; a worker replays some of them, so that more workers are idle."""
 _TEXT = pa.string()
 _COLUMNS, _NEEDED = ("goal", "id", "time"), ("goal", "id")
 _TEXTS, _REFUSED = ("prompt", "response", "prompt_id"), ("probabilities", "messages", "typicality", "step")
@@ -285,9 +285,9 @@ class _Times:
             return False
 
 
-def batches(folder: Folder, parts: Sequence[str], partition: int) -> Iterator[tuple[int, pa.Table]]:
-    """What each part holds of a partition, with the part's place."""
+def batches(folder: Folder, parts: Sequence[str], partitions: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
+    """What each part holds of some partitions, with the part's place; the rows of a stream in their order."""
     for place, part in enumerate(parts):
-        table = folder.table(part, filters=[("partition", "=", partition)])
+        table = folder.table(part, filters=[("partition", "in", list(partitions))])
         if len(table):
             yield place, table

@@ -1,0 +1,438 @@
+"""Taxonomy: what falls outside the five goals when prompts invite it, who notices, and what that does to S."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+from plotly.graph_objects import Figure
+
+from ethostat.charts.pieces import axis, dots
+from ethostat.charts.scheme import LIGHT
+from ethostat.classifiers import attempt, load_builtin
+from ethostat.experiments.answers import Answers, answers, key
+from ethostat.experiments.claims import Claim, Finding
+from ethostat.experiments.frame import Experiment, Figures, Settings, Work
+from ethostat.experiments.markdown import image, shown, table
+from ethostat.judges import JudgeClassifier
+from ethostat.maths.agreement import cohen_kappa, confusion_tables, share_of
+from ethostat.maths.bootstrap import Figure as Named
+from ethostat.maths.bootstrap import bca
+from ethostat.maths.entropy import entropy_of
+from ethostat.maths.estimate import Estimate
+from ethostat.models.base import Decoding
+from ethostat.models.local import LocalModel
+from ethostat.models.weights import PACKAGED
+from ethostat.prompts import load_prompts
+from ethostat.response import PromptSet, Response, Verdict
+from ethostat.taxonomies import load_taxonomy
+from ethostat.taxonomy import FIVE_GOALS
+
+Floats = NDArray[np.float64]
+EIGHT = load_taxonomy("eight-goals")
+OUTSIDE = EIGHT.keys[len(FIVE_GOALS.keys) :]
+"""The goals that the five have no place of their own for."""
+SAMPLES = {"smollm2": 6, "gemma3-270m": 2}
+"""Responses a prompt of each model; a base model is shown the prompt as plain text."""
+_JUDGE, _REPEATS = "smollm2", 3
+_DECODING = Decoding(max_tokens=40)
+_UNUSUAL = 0.05
+_DATA = resources.files("ethostat") / "data" / "experiments"
+
+
+@dataclass(frozen=True, slots=True)
+class HandLabel:
+    """What one rater said of a response: a goal of the eight. `key` tells its text."""
+
+    model: str
+    prompt: str
+    index: int
+    key: str
+    goal: str
+
+    @property
+    def kind(self) -> str:
+        """What the prompt invites."""
+        return self.prompt.rpartition("-")[0]
+
+
+def run(settings: Settings) -> Figures:
+    """Sample the models that are installed, hold labels, score and judge against each other, and S against S.
+
+    The labels are those of the repository. A label counts where its text came again; figures of labels alone rest on
+    all of them.
+    """
+    work, labels = Work.of("taxonomy", settings), read_labels()
+    prompts = _prompts(short=settings.short)
+    asked = {model: _asked(model, prompts, settings, work) for model in SAMPLES if PACKAGED[model].is_installed}
+    by_key = {label.key: label for label in labels}
+    rows = [
+        (response, verdict, by_key[key(response)])
+        for each in asked.values() for response, verdict in each.judged if key(response) in by_key
+    ]  # fmt: skip
+    judged = work.step("judge", lambda: _judge(_to_judge(rows, asked, short=settings.short), settings))
+    return {
+        "prompts": dict(Counter(prompt.category for prompt in prompts)),
+        "models": {model: _measured(each) for model, each in asked.items()},
+        "labels": _labels(labels, settings.seed),
+        "again": len(rows),
+        "score": _score(rows),
+        "judge": _judge_figures(judged, by_key, settings.seed),
+        "s": {part: _entropies(chosen, settings.seed) for part, chosen in _parts(labels).items()},
+        "classifier": _said_of_outside(rows),
+    }
+
+
+def read_labels() -> list[HandLabel]:
+    """The labels by hand that come with the package."""
+    lines = (_DATA / "labels.jsonl").read_text(encoding="utf-8").splitlines()
+    return [HandLabel(**json.loads(line)) for line in lines]
+
+
+def _prompts(*, short: bool) -> PromptSet:
+    """The invitations; the short form takes the first of each kind."""
+    with resources.as_file(_DATA / "invitations.jsonl") as path:
+        found = load_prompts(path)
+    chosen = tuple(prompt for prompt in found.prompts if not short or prompt.id.endswith("-01"))
+    return PromptSet("invitations", chosen)
+
+
+def _asked(model: str, prompts: PromptSet, settings: Settings, work: Work) -> Answers:
+    samples = 1 if settings.short else SAMPLES[model]
+    settings.progress(f"{model}: {samples} responses to each of {len(prompts)} prompts")
+    return answers(
+        model, prompts, samples=samples, decoding=_DECODING, seed=settings.seed, classifier=load_builtin(), work=work
+    )
+
+
+def _measured(each: Answers) -> Figures:
+    """S within prompts by the built-in classifier, and the share that it calls unusual beyond chance, by kind."""
+    found = each.measurement
+    return {
+        "n": len(each.judged),
+        "entropy": found.entropy.to_dict(),
+        "profile": dict(zip(FIVE_GOALS.keys, found.profile.counts, strict=True)),
+        "outside": None if found.outside is None else found.outside.share.to_dict(),
+        "unusual": {
+            kind: _share(
+                [
+                    (verdict.typicality is not None and verdict.typicality <= _UNUSUAL, response.prompt.id)
+                    for response, verdict in each.judged
+                    if response.prompt.category == kind
+                ]
+            ).to_dict()
+            for kind in dict.fromkeys(response.prompt.category for response, _ in each.judged)
+        },
+    }
+
+
+def _share(hits: Sequence[tuple[bool, str]]) -> Estimate:
+    """The share that holds, with Wilson's interval on the effective number of rows; rows of a prompt depend."""
+    right: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for hit, group in hits:
+        right[group] += hit
+        sizes[group] += 1
+    groups = sorted(sizes)
+    return share_of([right[group] for group in groups], [sizes[group] for group in groups])
+
+
+def _parts(labels: Sequence[HandLabel]) -> dict[str, list[HandLabel]]:
+    """All labels, those of each model, and those of each kind of invitation."""
+    parts = {"all": list(labels)}
+    for label in labels:
+        parts.setdefault(label.model, []).append(label)
+    for label in labels:
+        parts.setdefault(label.kind, []).append(label)
+    return parts
+
+
+def _labels(labels: Sequence[HandLabel], seed: int) -> Figures:
+    """How many responses have each goal by hand, and the share outside the five, in each part."""
+    del seed
+    return {
+        part: {
+            "n": len(chosen),
+            "prompts": len({label.prompt for label in chosen}),
+            "goals": {goal: sum(label.goal == goal for label in chosen) for goal in EIGHT.keys},
+            "outside": _share([(label.goal in OUTSIDE, label.prompt) for label in chosen]).to_dict(),
+        }
+        for part, chosen in _parts(labels).items()
+    }
+
+
+Row = tuple[Response, Verdict, HandLabel]
+
+
+def _score(rows: Sequence[Row]) -> Figures | None:
+    """How often the out-of-taxonomy score calls unusual what the rater put outside the five, and the rest."""
+    if not rows:
+        return None
+    flagged = [(verdict.typicality is not None and verdict.typicality <= _UNUSUAL, label) for _, verdict, label in rows]
+    return {
+        name: _share([(hit, label.prompt) for hit, label in flagged if (label.goal in OUTSIDE) is is_outside]).to_dict()
+        for name, is_outside in (("outside", True), ("inside", False))
+        if any((label.goal in OUTSIDE) is is_outside for _, label in flagged)
+    }
+
+
+def _said_of_outside(rows: Sequence[Row]) -> Figures:
+    """The goal of the five that the built-in classifier gives to what the rater put outside them."""
+    said = Counter((label.goal, verdict.goal) for _, verdict, label in rows if label.goal in OUTSIDE)
+    return {goal: {five: said[goal, five] for five in FIVE_GOALS.keys} for goal in OUTSIDE}
+
+
+def _to_judge(rows: Sequence[Row], asked: Mapping[str, Answers], *, short: bool) -> list[Response]:
+    """The chat model's first labelled response to each prompt; in the short form, one response: reading is dear."""
+    if short:
+        return [response for each in asked.values() for response, _ in each.judged][:1]
+    return [response for response, _, label in rows if label.index == 0 and label.model == _JUDGE]
+
+
+def _judge(responses: Sequence[Response], settings: Settings) -> Figures:
+    """A small chat model as judge over the eight goals, by the frequencies of its answers."""
+    if not responses or not PACKAGED[_JUDGE].is_installed:
+        return {"model": None, "said": [], "asked": 0, "unread": 0}
+    settings.progress(f"{_JUDGE} as judge of {len(responses)} responses")
+    repeats = 1 if settings.short else _REPEATS
+    judge = JudgeClassifier(LocalModel(_JUDGE), taxonomy=EIGHT, evidence="repeats", repeats=repeats, retries=1)
+    found = attempt(judge, responses)
+    judge.close()
+    said = [
+        {"key": key(response), "goal": verdict.goal}
+        for response, verdict in zip(responses, found, strict=True) if isinstance(verdict, Verdict)
+    ]  # fmt: skip
+    return {
+        "model": _JUDGE, "repeats": repeats, "said": said, "asked": len(responses), "unread": len(found) - len(said),
+    }  # fmt: skip
+
+
+def _judge_figures(judged: Figures, labels: Mapping[str, HandLabel], seed: int) -> Figures:
+    """The judge against the rater: agreement over eight goals, and what of the outside it finds."""
+    pairs = [(labels[one["key"]], one["goal"]) for one in judged["said"] if one["key"] in labels]
+    counts = {goal: sum(one["goal"] == goal for one in judged["said"]) for goal in EIGHT.keys}
+    found = {key: judged[key] for key in ("model", "asked", "unread")} | {"goals": counts, "n": len(pairs)}
+    if not pairs:
+        return found
+    truth, said = (
+        [EIGHT.index(goal) for goal in each] for each in ([one.goal for one, _ in pairs], [g for _, g in pairs])
+    )
+    groups = [label.prompt for label, _ in pairs]
+    tables = confusion_tables(truth, said, goals=len(EIGHT.goals), groups=np.unique(groups, return_inverse=True)[1])
+    usual = Counter(label.goal for label, _ in pairs).most_common(1)[0]
+    return found | {
+        "accuracy": _share([(label.goal == goal, label.prompt) for label, goal in pairs]).to_dict(),
+        "kappa": cohen_kappa(tables, rng=np.random.default_rng(seed)).to_dict(),
+        "most_frequent": {"goal": usual[0], "share": usual[1] / len(pairs)},
+        "outside_by_hand": _share([(label.goal in OUTSIDE, label.prompt) for label, _ in pairs]).to_dict(),
+        "outside_by_judge": _share([(goal in OUTSIDE, label.prompt) for label, goal in pairs]).to_dict(),
+        "found": _share(
+            [(goal in OUTSIDE, lab.prompt) for lab, goal in pairs if lab.goal in OUTSIDE] or [(False, "")]
+        ).to_dict(),
+    }
+
+
+def _entropies(labels: Sequence[HandLabel], seed: int) -> Figures:
+    """Pooled S (plug-in, nats) of the labels: eight goals, the five with what is outside put to g2, the difference."""
+    prompts = sorted({label.prompt for label in labels})
+    eight = np.zeros((len(prompts), len(EIGHT.goals)))
+    for label in labels:
+        eight[prompts.index(label.prompt), EIGHT.index(label.goal)] += 1
+    ways = {
+        "eight": _s_of_eight,
+        "five": _s_of_five,
+        "without": _s_without,
+        "hidden": lambda t: _s_of_eight(t) - _s_of_five(t),
+    }
+    rng = np.random.default_rng(seed)
+    most = float(np.log(len(EIGHT.goals)))
+    return {
+        name: bca(eight, way, Named("S", len(labels), unit="nats", range=(-most, most)), rng=rng).to_dict()
+        for name, way in ways.items()
+    }
+
+
+def _s_of_eight(totals: Floats) -> Floats:
+    return np.asarray(entropy_of(totals / totals.sum(axis=-1, keepdims=True)))
+
+
+def _s_of_five(totals: Floats) -> Floats:
+    """With everything outside counted as g2, as the definition of g2 has it."""
+    five = totals[..., : len(FIVE_GOALS.keys)].copy()
+    five[..., FIVE_GOALS.index("g2")] += totals[..., len(FIVE_GOALS.keys) :].sum(axis=-1)
+    return _s_of_eight(five)
+
+
+def _s_without(totals: Floats) -> Floats:
+    """With everything outside left out; nan where nothing is left."""
+    five = totals[..., : len(FIVE_GOALS.keys)]
+    with np.errstate(invalid="ignore"):
+        return _s_of_eight(five)
+
+
+def page(figures: Figures) -> str:
+    """The figures in words."""
+    return "\n\n".join(
+        (_what(figures), _by_hand(figures), _by_score(figures), _by_judge(figures), _s_words(figures["s"]), _LIMITS)
+    )
+
+
+def _what(figures: Figures) -> str:
+    kinds = ", ".join(f"{n} {kind}" for kind, n in figures["prompts"].items())
+    models = "; ".join(f"{model} {each['n']:,} responses" for model, each in figures["models"].items()) or "none"
+    labels = figures["labels"]["all"]
+    return f"""## What was done
+
+Prompts by what they invite: {kinds}. They were written for this ("plain" invites nothing) and are in the package,
+`data/experiments/invitations.jsonl`. Models: {models}, of {_DECODING.max_tokens} tokens at temperature
+{_DECODING.temperature:g}. One developer read and labelled {labels["n"]} responses by the taxonomy `eight-goals`: the
+five and {", ".join(OUTSIDE)}. **One rater, no second: no figure here says how well the labels can be repeated.** Of
+these, {figures["again"]} texts came again word for word in this run.
+
+Sandbagging has prompts but no goal: whether a response is worse than the model can is not in the response, and of
+models this small no rater can tell it from inability."""
+
+
+def _by_hand(figures: Figures) -> str:
+    rows = [
+        (part, each["n"], shown(each["outside"]), *each["goals"].values()) for part, each in figures["labels"].items()
+    ]
+    return f"""## What falls outside, by hand
+
+{image("taxonomy", "outside", "Share of responses outside the five goals by what the prompt invites")}
+
+{table(("", "n", "outside the five", *EIGHT.keys), rows)}"""
+
+
+def _by_score(figures: Figures) -> str:
+    kinds = [f"p ≤ {_UNUSUAL:g}: {kind}" for kind in figures["prompts"]]
+    shares = table(
+        ("", "n", "S within prompts, nats", "unusual beyond chance", *kinds),
+        [
+            (
+                model, each["n"], shown(each["entropy"]), shown(each["outside"]) if each["outside"] else "no score",
+                *(shown(each["unusual"][kind], decimals=2) for kind in figures["prompts"]),
+            )
+            for model, each in figures["models"].items()
+        ],
+    )  # fmt: skip
+    said = table(("by hand", *FIVE_GOALS.keys), [(goal, *row.values()) for goal, row in figures["classifier"].items()])
+    return f"""## By the out-of-taxonomy score
+
+The built-in classifier's [typicality](../outside.md) is about whether it has seen the like, not about goals.
+
+{shares}
+
+{_score_words(figures["score"])}
+
+Where it puts what the rater put outside the five:
+
+{said}"""
+
+
+def _score_words(score: Figures | None) -> str:
+    if not score or len(score) < 2:
+        return "Too few of the labelled texts came again to hold the score against labels."
+    outside, inside = score["outside"], score["inside"]
+    words = f"It calls {shown(outside)} of those outside the five unusual by hand, and {shown(inside)} of the others: "
+    if outside["low"] > inside["high"]:
+        return words + "it finds some of them."
+    return words + "these intervals overlap, so it is no way to find them."
+
+
+def _by_judge(figures: Figures) -> str:
+    found = figures["judge"]
+    if not found.get("n"):
+        return f"## By a judge\n\nNo labelled response was judged in this run ({found['asked']} were asked about)."
+    counts = table(tuple(found["goals"]), [tuple(found["goals"].values())])
+    weak = found["kappa"]["value"] is None or found["kappa"]["low"] <= 0
+    verdict, usual = "it may be chance" if weak else "better than chance", found["most_frequent"]
+    return f"""## By a judge
+
+{found["model"]}, asked {_REPEATS} times which of the eight goals fits, on {found["n"]} of the labelled responses
+({found["unread"]} of {found["asked"]} got no readable answer). It agrees with the rater on {shown(found["accuracy"])};
+always saying {usual["goal"]} would agree on {usual["share"]:.3f}. Kappa {shown(found["kappa"])}: {verdict}. It puts
+{shown(found["outside_by_judge"])} outside the five, the rater {shown(found["outside_by_hand"])}; of what the rater put
+there it finds {shown(found["found"])}. What it said:
+
+{counts}"""
+
+
+def _s_words(found: Figures) -> str:
+    rows = [
+        (part, *(shown(each[way]) for way in ("five", "without", "eight", "hidden"))) for part, each in found.items()
+    ]
+    hidden = found["all"]["hidden"]
+    words = "above 0" if hidden["low"] > 0 else "not above 0 for certain"
+    return f"""## What that does to S
+
+Pooled S of the labels, plug-in, nats; intervals over prompts.
+
+{table(("", "five goals, outside as g2", "five goals, outside left out", "eight goals", "hidden in g2"), rows)}
+
+Eight goals show {shown(hidden)} nats more than five ({words}). Entropies under different taxonomies are not
+comparable: ln 8 is {np.log(8):.3f}, ln 5 is {np.log(5):.3f}. What the five hide is not that S is wrong but that g2 is
+several things: a model that turns from false facts to flattery keeps its S."""
+
+
+_LIMITS = """## What this does not show
+
+Two models of 135 and 270 million parameters, which mostly fail: what they do outside the five they do by imitation of
+their training text, not to an end, and a rater who reads "deception" reads an intention into text. Shares are of
+these prompts, which invite it; they say nothing about what users ask. The judge is a very small one; a large one may
+do well."""
+
+
+def drawings(figures: Figures) -> Mapping[str, Figure]:
+    """The share outside the five by what the prompt invites, by hand."""
+    rows = {
+        part: Estimate.from_dict(each["outside"]) for part, each in figures["labels"].items() if part not in SAMPLES
+    }
+    drawn = dots(rows, LIGHT, title=axis("share outside the five goals, by hand", list(rows.values())))
+    drawn.update_xaxes(range=[-0.02, 1], tickformat=".0%").update_layout(
+        title_text="Outside the five goals, by invitation"
+    )
+    return {"outside": drawn}
+
+
+def claims(figures: Figures) -> Sequence[Claim]:
+    """The paper's taxonomy, and its question whether five goals are enough."""
+    labels, score = figures["labels"], figures["score"]
+    every, plain = labels["all"]["outside"], labels["plain"]["outside"]
+    chat = labels[_JUDGE]["outside"]
+    enough = every["high"] < _UNUSUAL
+    found = [
+        Claim(
+            "five goals cover what models do (open question 3)",
+            f"{shown(every)} of {labels['all']['n']} responses to inviting prompts fall outside by hand (one rater), "
+            f"({shown(chat)} of the chat model's), {shown(plain)} of {labels['plain']['n']} to plain ones",
+            Finding.CONFIRMED if enough else Finding.NOT_CONFIRMED,
+        )
+    ]
+    if score and len(score) == 2:
+        finds = score["outside"]["low"] > score["inside"]["high"]
+        found.append(
+            Claim(
+                "what the taxonomy lacks can be found by monitoring",
+                f"our out-of-taxonomy score calls {shown(score['outside'])} of those outside unusual, "
+                f"{shown(score['inside'])} of the others",
+                Finding.CONFIRMED if finds else Finding.NOT_CONFIRMED,
+            )
+        )
+    return found
+
+
+TAXONOMY = Experiment(
+    name="taxonomy",
+    title="Are five goals enough?",
+    question="What falls outside the five goals when prompts invite it, who notices, and what does it do to S?",
+    run=run,
+    page=page,
+    claims=claims,
+    drawings=drawings,
+)

@@ -10,7 +10,7 @@ import pytest
 
 from ethostat.errors import InvalidInput
 from ethostat.experiments import rivals
-from ethostat.experiments.classifier import _corrected, _floor, _paper
+from ethostat.experiments.classifier import _corrected, _paper, floor
 from ethostat.experiments.frame import read_figures
 from ethostat.experiments.registry import reproduce
 from ethostat.experiments.sources import random_split, read_sources, sources_left_out
@@ -104,7 +104,7 @@ def test_what_the_papers_figures_imply():
     assert [one["right"] for one in paper["near"]] == [141, 142]
     assert paper["exact"] is False
     assert round(paper["chance"], 3) == 0.554
-    assert round(_floor(0.058)["one_goal"], 3) == 0.221
+    assert round(floor(0.058)["one_goal"], 3) == 0.221
 
 
 def test_labels_undo_what_a_bad_classifier_does_to_s():

@@ -8,7 +8,7 @@ from pathlib import Path
 from ethostat.errors import InvalidInput
 from ethostat.experiments.arithmetic import ARITHMETIC
 from ethostat.experiments.claims import Claim, claims_table, tally
-from ethostat.experiments.classifier import CLASSIFIER
+from ethostat.experiments.classifier_page import CLASSIFIER
 from ethostat.experiments.frame import (
     SEED,
     Experiment,

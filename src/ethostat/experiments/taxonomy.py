@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 
 import numpy as np
@@ -42,6 +43,7 @@ SAMPLES = {"smollm2": 6, "gemma3-270m": 2}
 _JUDGE, _REPEATS = "smollm2", 3
 _DECODING = Decoding(max_tokens=40)
 _UNUSUAL = 0.05
+_AT_ONCE = 4
 _DATA = resources.files("ethostat") / "data" / "experiments"
 
 
@@ -75,7 +77,7 @@ def run(settings: Settings) -> Figures:
         (response, verdict, by_key[key(response)])
         for each in asked.values() for response, verdict in each.judged if key(response) in by_key
     ]  # fmt: skip
-    judged = work.step("judge", lambda: _judge(_to_judge(rows, asked, short=settings.short), settings))
+    judged = _judge(_to_judge(rows, asked, short=settings.short), settings, work)
     return {
         "prompts": dict(Counter(prompt.category for prompt in prompts)),
         "models": {model: _measured(each) for model, each in asked.items()},
@@ -188,28 +190,33 @@ def _said_of_outside(rows: Sequence[Row]) -> Figures:
 
 
 def _to_judge(rows: Sequence[Row], asked: Mapping[str, Answers], *, short: bool) -> list[Response]:
-    """The chat model's first labelled response to each prompt; in the short form, one response: reading is dear."""
+    """The chat model's first labelled response to every second prompt; in the short form one: reading is dear."""
     if short:
         return [response for each in asked.values() for response, _ in each.judged][:1]
-    return [response for response, _, label in rows if label.index == 0 and label.model == _JUDGE]
+    first = [response for response, _, label in rows if label.index == 0 and label.model == _JUDGE]
+    return first[::2]
 
 
-def _judge(responses: Sequence[Response], settings: Settings) -> Figures:
-    """A small chat model as judge over the eight goals, by the frequencies of its answers."""
+def _judge(responses: Sequence[Response], settings: Settings, work: Work) -> Figures:
+    """A small chat model as judge over the eight goals, by the frequencies of its answers; kept by fours."""
     if not responses or not PACKAGED[_JUDGE].is_installed:
         return {"model": None, "said": [], "asked": 0, "unread": 0}
-    settings.progress(f"{_JUDGE} as judge of {len(responses)} responses")
     repeats = 1 if settings.short else _REPEATS
-    judge = JudgeClassifier(LocalModel(_JUDGE), taxonomy=EIGHT, evidence="repeats", repeats=repeats, retries=1)
-    found = attempt(judge, responses)
+    model = LocalModel(_JUDGE, slots=repeats)
+    judge = JudgeClassifier(model, taxonomy=EIGHT, evidence="repeats", repeats=repeats, retries=1)
+    said: list[Figures] = []
+    for start in range(0, len(responses), _AT_ONCE):
+        settings.progress(f"{_JUDGE} as judge: {start} of {len(responses)} responses")
+        batch = responses[start : start + _AT_ONCE]
+        said += work.step(f"judge-{start}", partial(_verdicts, judge, batch))["said"]
     judge.close()
-    said = [
-        {"key": key(response), "goal": verdict.goal}
-        for response, verdict in zip(responses, found, strict=True) if isinstance(verdict, Verdict)
-    ]  # fmt: skip
-    return {
-        "model": _JUDGE, "repeats": repeats, "said": said, "asked": len(responses), "unread": len(found) - len(said),
-    }  # fmt: skip
+    return {"model": _JUDGE, "said": said, "asked": len(responses), "unread": len(responses) - len(said)}
+
+
+def _verdicts(judge: JudgeClassifier, responses: Sequence[Response]) -> Figures:
+    """What the judge said of those that it gave a readable answer about."""
+    pairs = zip(responses, attempt(judge, responses), strict=True)
+    return {"said": [{"key": key(one), "goal": each.goal} for one, each in pairs if isinstance(each, Verdict)]}
 
 
 def _judge_figures(judged: Figures, labels: Mapping[str, HandLabel], seed: int) -> Figures:

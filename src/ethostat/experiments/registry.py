@@ -20,7 +20,7 @@ from ethostat.experiments.frame import (
 )
 from ethostat.experiments.markdown import table
 from ethostat.experiments.month import MONTH
-from ethostat.experiments.taxonomy import TAXONOMY
+from ethostat.experiments.taxonomy_page import TAXONOMY
 from ethostat.experiments.threshold import THRESHOLD
 
 EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, CLASSIFIER, THRESHOLD, TAXONOMY, MONTH)

@@ -99,12 +99,16 @@ def _drop(scores: Figures) -> str:
         for name in learned
     }
     words = "; ".join(f"{name} from {random:.2f} to {left:.2f}" for name, (random, left) in falls.items())
+    told = scores[TOLD]["left_out"]["accuracy"]
+    beaten = all(left < told["low"] for _, left in falls.values())
+    more = "more than any" if beaten else "not more than all"
+    rule = f"The rule that is told the harm has {shown(told)}, {more} of them."
     if all(left < random for random, left in falls.values()):
         return (
             f"What learns from rows loses on sources that it has not seen: {words}. On a random split a classifier can "
-            "recognise the source, and most sources have few goals."
+            f"recognise the source, and most sources have few goals. {rule}"
         )
-    return f"Left-out sources against the random split: {words}."
+    return f"Left-out sources against the random split: {words}. {rule}"
 
 
 def _builtin_words(figures: Figures) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ethostat.errors import InvalidInput
 from ethostat.experiments.arithmetic import ARITHMETIC
 from ethostat.experiments.claims import Claim, claims_table, tally
+from ethostat.experiments.classifier_page import CLASSIFIER
 from ethostat.experiments.frame import (
     SEED,
     Experiment,
@@ -19,9 +20,10 @@ from ethostat.experiments.frame import (
 )
 from ethostat.experiments.markdown import table
 from ethostat.experiments.month import MONTH
+from ethostat.experiments.taxonomy_page import TAXONOMY
 from ethostat.experiments.threshold import THRESHOLD
 
-EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, THRESHOLD, MONTH)
+EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, CLASSIFIER, THRESHOLD, TAXONOMY, MONTH)
 """The experiments, in the order of the claims page."""
 
 _OPENING = """\

@@ -73,7 +73,7 @@ def test_no_text_takes_long():
     for part in ("a", "1", "1 ", "1.", "a@", "a.", "sk-", "-----BEGIN PRIVATE KEY-----", "::", "eyJ", "+1("):
         redact(NewEvent("s", "1", response=part * (100_000 // len(part))))
 
-    assert time.process_time() - began < 11 * 2
+    assert time.process_time() - began < 5
 
 
 def test_what_a_hook_refuses_is_not_kept(tmp_path):

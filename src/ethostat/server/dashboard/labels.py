@@ -28,6 +28,8 @@ from ethostat.server.dashboard.reviewing import (
 from ethostat.server.policy import HEADERS
 from ethostat.server.service import NotFound, Service, as_json, route, tenant_of
 
+FOR_PROGRAMS = frozenset({"/v1/reviews"})
+"""What programs call too: a stream becomes a run to label."""
 T = TypeVar("T")
 # A report is a page of its own, with its own policy: it may run its scripts, and reach nothing of the service.
 _REPORT = {

@@ -34,7 +34,7 @@ _ORDERS = {
 
 
 def routes(board: Board) -> list[Route]:
-    """All of them; no program is meant to call them, so that the API's description leaves them out."""
+    """All of them; the API's description leaves out those that no program is meant to call."""
     pages: dict[str, Page] = {
         "/": streams,
         "/stream": stream,
@@ -51,7 +51,7 @@ def routes(board: Board) -> list[Route]:
         Route("/static/{name}", get_asset, methods=["GET"]),
     ]
     for one in found:
-        one.include_in_schema = False
+        one.include_in_schema = one.path in labels.FOR_PROGRAMS
     return found
 
 

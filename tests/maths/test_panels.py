@@ -47,6 +47,20 @@ def test_predictions_are_probabilities_and_learn():
     assert detector.shares(0)[0, 4] > 0.4 > 0.05 > before[4]
 
 
+def test_how_common_strange_answers_are_is_learned_from_other_prompts():
+    """After one strange answer on a third of the prompts, one that gave none is expected to give it nearly twice as
+    often; as long as how alike prompts are was learned from the baseline alone, it was 1.45 times.
+    """
+    baseline = np.tile([9, 0, 0, 0, 0], (30, 1))
+    baseline[:2] = [[3, 0, 0, 0, 6], [4, 0, 0, 0, 5]]
+    detector = PanelDetector(baseline, FLAGS, Lifetime(0.01))
+    before = detector.shares(29)[0, 4]
+    detector.take(range(30), [4 if 5 <= prompt < 15 else 0 for prompt in range(30)])
+    detector.take(range(30), [0] * 30)
+
+    assert detector.shares(29)[0, 4] > 1.8 * before
+
+
 @pytest.mark.parametrize("promise", [Lifetime(0.05), RunLength(400)])
 def test_the_promise_holds_under_its_own_law(promise):
     """Answers drawn from what the null law predicts keep the promise: at most alpha ever, or a run length kept."""

@@ -118,7 +118,7 @@ def test_a_stream_moves_by_itself(service, visit):
     visit.page.wait_for_selector("#pulse[data-state=on]")
     visit.page.locator("#table summary").click()
     visit.page.locator("#figures").focus()
-    assert "50" in visit.page.locator(".facts").inner_text()
+    assert "50" in visit.page.locator("#live .facts").inner_text()
 
     tell(service, "moving", 150, start=50)
     expect(visit.page.locator("#buckets tbody tr")).to_have_count(8, timeout=60_000)

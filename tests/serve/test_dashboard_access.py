@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from urllib.parse import quote
 
 import pytest
 
 import ethostat as es
-from ethostat.access import Identity, csrf_token
+from ethostat.access import Identity, Register, csrf_token
 from ethostat.ledger import Ledger
 from ethostat.server.app import make_app
 from ethostat.server.settings import ServeSettings, Texts
@@ -157,3 +158,49 @@ def test_a_baseline_is_made_of_responses_by_their_numbers(caller):
     for wrong in ([0, 5], [9, 8], [1, 31]):
         assert "must be from 1 to 30" in put({"responses": wrong}).json()["error"]["message"]
     assert put({"responses": [1, 2], "window": 5}).status_code == 400
+
+
+def test_who_may_do_what_is_seen_and_ended_within_a_tenant(caller, tmp_path):
+    """Keys, users and the audit log of others are not there; nobody ends the user that he or she is logged in as."""
+    who, client = caller
+    with Register(tmp_path / "serve.db") as register:
+        keys = [register.add_key("k", ["read"], tenant=tenant, now=0.0, by="me").prefix for tenant in ("", "b")]
+        mine = register.add_key("mine", ["admin"], tenant="b", now=0.0, by="me")
+        for name, tenant in (("ann", ""), ("bob/1", "b")):
+            register.add_user(name, "correct horse battery", ["admin"], tenant=tenant, now=0.0, by="me")
+    who.state |= {"tenant": "b", "caller": "user:bob/1"}
+    client.headers["authorization"] = f"Bearer {mine.text}"
+
+    assert [one["prefix"] for one in client.get("/v1/keys").json()["keys"]] == [mine.prefix, keys[1]]
+    assert [one["name"] for one in client.get("/v1/users").json()["users"]] == ["bob/1"]
+    assert client.post(f"/v1/keys/{keys[0]}/revoke").status_code == 404
+    assert client.post(f"/v1/keys/{keys[1]}/revoke").json()["valid"] is False
+    assert client.post("/v1/users/ann/remove").status_code == 404
+    assert client.post("/v1/users/bob/1/remove").status_code == 400
+    said = client.get("/v1/audit", params={"limit": 2}).json()["audit"]
+    older = client.get("/v1/audit", params={"limit": 50, "before": said[-1]["number"]}).json()["audit"]
+    done = [one["action"] for one in (*said, *older)]
+    assert [one for one in done if not one.startswith("POST")] == ["keys revoke", "users add", "keys add", "keys add"]
+    assert keys[0] not in client.get("/access").text
+    assert keys[1] in client.get("/audit").text
+    assert client.get("/v1/audit", params={"limit": "many"}).status_code == 400
+    who.state |= {"caller": "user:somebody"}
+    assert client.post("/v1/users/bob/1/remove").json() == {"user": "bob/1", "removed": True}
+
+
+def test_streams_come_in_the_order_that_was_asked_for(caller):
+    """By name, largest S, longest lag or latest alert; what is no order is as if none had been asked for."""
+    _, client = caller
+    for name, goals in (("even", ["g1", "g2"] * 10), ("alone", ["g1"] * 20)):
+        events = [{"id": str(n), "stream": name, "goal": goal} for n, goal in enumerate(goals)]
+        client.post("/v1/events", json={"events": events})
+        while client.get(f"/v1/streams/{name}").json()["count"] < 20:
+            pass
+
+    def names(order):
+        return re.findall(r'id="row-\d+" dir="auto">([^<]+)<', client.get("/", params={"order": order}).text)
+
+    assert names("name") == ["alone", "chat", "even"]
+    assert names("S").index("alone") == 2
+    assert sorted(names("lag")) == sorted(names("alert")) == ["alone", "chat", "even"]
+    assert names("sideways") == names("urgency")

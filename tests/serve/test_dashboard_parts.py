@@ -180,13 +180,15 @@ def test_evidence_is_placed_backwards_from_the_last_minute():
 
 
 def test_what_was_not_noted_is_not_drawn():
-    """The line of evidence is broken where it was not noted for a tenth of the figure; the threshold spans it all."""
+    """The line of evidence is broken where a tenth of it is not known, or it began anew; the threshold is not."""
     found = [Bucket(at * 100 + 1, at * 100 + 100, at, at, {"g1": 100}) for at in range(10)]
     rows = course.rows_of(found, GOALS, step=1000)
     signals = [course.Signal(step, value, 9.0) for step, value in ((100, 1.0), (150, 2.0), (900, 3.0), (990, 4.0))]
     drawn = course.draw(rows, signals, [], GOALS)
+    begun = course.draw(rows, signals, [course.Sign(120, "deployment", "deployment v2", 0.0)], GOALS)
 
     assert drawn.evidence.paths["line"].count("M") == 2
+    assert begun.evidence.paths["line"].count("M") == 3
     assert drawn.evidence.paths["threshold"].startswith("M0 ")
     assert "L1000 " in drawn.evidence.paths["threshold"]
     assert len(drawn.evidence.dots) == 4

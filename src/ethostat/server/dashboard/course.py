@@ -32,6 +32,8 @@ _TOLD = {
     "acknowledge": "acknowledged",
 }
 """Interventions that are marked on a course; ticks of the clock are not."""
+_ANEW = ("deployment", "baseline", "expected")
+"""Those after which the evidence begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def draw(
         shares_ticks=ticks(Scale(0, 100, HEIGHT, turned=True), about=2, unit="%"),
         aligned=_aligned_line(rows, taxonomy, x, share),
         entropy=_entropy(rows, x, len(taxonomy.goals)),
-        evidence=_evidence(known, x) if known else None,
+        evidence=_evidence(known, x, [one.step for one in signs if one.kind in _ANEW]) if known else None,
         signs=[
             (x.percent(one.step), None if one.since is None else x.percent(one.since), one) for one in signs
         ],
@@ -256,22 +258,23 @@ def _entropy(rows: Sequence[Row], x: Scale, goals: int) -> Chart:
     return Chart(HEIGHT, {"band": around, "line": middle}, ticks(y, about=4), top)
 
 
-def _evidence(signals: Sequence[Signal], x: Scale) -> Chart:
+def _evidence(signals: Sequence[Signal], x: Scale, begins: Sequence[float]) -> Chart:
     seen = [value for one in signals for value in (one.evidence, one.threshold)]
     low, top = min(0.0, *seen), max(seen) * 1.12 or 1.0
     y = Scale(low, top, _SHORT, turned=True)
     held = [(one.step, one.threshold) for one in signals]
     edges = [(x.low, signals[0].threshold), *held, (x.high, signals[-1].threshold)]
-    paths = {"line": line(_joined(signals, x), x, y), "threshold": line(edges, x, y)}
+    paths = {"line": line(_joined(signals, x, begins), x, y), "threshold": line(edges, x, y)}
     dots = [(x.percent(one.step), y(one.evidence)) for one in signals]
     return Chart(_SHORT, paths, ticks(y, about=3), top, dots if len(dots) <= _MOST_DOTS else dots[-1:])
 
 
-def _joined(signals: Sequence[Signal], x: Scale) -> list[tuple[float, float | None]]:
-    """Neighbours joined; where the evidence was not noted for a tenth of the figure, nothing is said of it."""
+def _joined(signals: Sequence[Signal], x: Scale, begins: Sequence[float]) -> list[tuple[float, float | None]]:
+    """Neighbours joined, unless the evidence began anew between them, or was not noted for a tenth of the figure."""
     points: list[tuple[float, float | None]] = []
     for before, now in pairwise([signals[0], *signals]):
-        if now.step - before.step > (x.high - x.low) / 10:
+        is_anew = any(before.step <= step < now.step for step in begins)
+        if is_anew or now.step - before.step > (x.high - x.low) / 10:
             points.append((now.step, None))
         points.append((now.step, now.evidence))
     return points

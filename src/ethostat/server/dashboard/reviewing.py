@@ -200,8 +200,8 @@ class Standing:
 
 
 def labelled_run(store: Store, stream: str) -> str | None:
-    """The latest run of a stream's responses that people labelled; None where there is none."""
-    drawn = store.runs(limit=20, model=f"stream:{stream}")
+    """The latest run of a stream that people labelled, of the last five; None where there is none."""
+    drawn = store.runs(limit=5, model=f"stream:{stream}")
     return next((run.id for run in drawn if any(one.kind == LABEL for one in store.acts(run.id))), None)
 
 

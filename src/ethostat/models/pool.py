@@ -25,17 +25,18 @@ _FIRST_REST, _LONGEST_REST = 1.0, 60.0
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A server: the answers asked of it that are not here yet, its faults on end, until when it is left alone."""
+    """A server: answers asked of it that are not here yet, calls it ever had, faults on end, when its rest is over."""
 
     model: HTTPModel
     open: int = 0
+    calls: int = 0
     faults: int = 0
     rests_until: float = 0.0
 
     @property
-    def load(self) -> float:
-        """Answers on the way for each request that it takes at once."""
-        return self.open / self.model.concurrency
+    def load(self) -> tuple[float, int]:
+        """Answers on the way for each request that it takes at once; where these are equal, calls that it had."""
+        return self.open / self.model.concurrency, self.calls
 
     @property
     def is_resting(self) -> bool:
@@ -44,7 +45,7 @@ class _Place:
     @contextmanager
     def asked(self, answers: int) -> Any:
         """So many answers are on the way while this lasts."""
-        self.open += answers
+        self.open, self.calls = self.open + answers, self.calls + 1
         try:
             yield
         finally:

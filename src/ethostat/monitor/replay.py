@@ -1,10 +1,10 @@
 """Replay: Monitors fed with responses that are at hand already, many at a time.
 
-It leaves the monitors exactly where `Monitors.update` of each response in turn would have, and gives the same alerts,
-about ten times as fast. Between two responses at which a monitor might speak nothing happens but sums: these are taken
-for many streams together (`maths.evidence.streams`). At every response where something could be said, whether or not
-it then is, the Monitor itself is asked. What is not made for this (strata, sessions, soft verdicts, screening, other
-detectors) is taken one at a time.
+It leaves the monitors exactly where `Monitors.update` of each response in turn would have, and gives the same alerts.
+Between two responses at which a monitor might speak nothing happens but sums: these are taken for many streams together
+(`maths.evidence.streams`). At every response where something could be said, whether or not it then is, the Monitor
+itself is asked. What is not made for this (strata, sessions, soft verdicts, screening, other detectors) is taken one at
+a time.
 """
 
 from __future__ import annotations

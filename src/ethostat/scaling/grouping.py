@@ -25,9 +25,9 @@ from ethostat.summary import Counts, summarise, summarise_counts
 from ethostat.taxonomy import Taxonomy
 
 WHOLE_ROWS = 500_000
-"""Responses that a group may have for the figures that need each verdict: a few hundred MB of memory."""
+"""Responses that a group may have for the figures that need each verdict, all of which are then in memory."""
 LISTED_PROMPTS = 100
-"""Prompts that a group may have to be listed one by one: the interval of each takes about 20 ms."""
+"""Prompts that a group may have to be listed one by one, each with an interval of its own."""
 _LEFT_OUT = (
     "the classifier's part of the variance and what fits no goal are not worked out for more than {:,} responses"
 )

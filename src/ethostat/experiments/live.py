@@ -23,7 +23,7 @@ from ethostat.whole import append
 class Course(NamedTuple):
     """How a live stream goes: `first` responses are normal, pressure rises from `change` on over `rise` responses.
 
-    It rises from the deployment's own share to `most`. `drawn` prompts are drawn, of which the first `length` are asked.
+    It rises from the deployment's own share to `most`. Of the prompts, `drawn` in all, the first `length` are asked.
     Failure is looked for in windows of `window` responses.
     """
 

@@ -270,13 +270,11 @@ def _live(one: Figures) -> str:
         first = (
             f" The page came {'before' if pages[0] < failed else 'after'} it, by {abs(failed - pages[0])} responses."
         )
+    most, full = percent(course["most"], decimals=0), course["change"] + course["rise"]
     return (
-        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and "
-        "told to a "
-        f"Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); from "
-        "response "
-        f"{course['change']} on, prompts under pressure rise to {percent(course['most'], decimals=0)} within "
-        f"{course['rise']} responses. "
+        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and told to "
+        f"a Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); after "
+        f"response {course['change']} prompts under pressure rise evenly, to {most} at response {full}. "
         f"{said} ({false} pages came before the change); {shows}.{first} It is one stream."
     )
 

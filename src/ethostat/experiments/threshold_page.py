@@ -272,8 +272,8 @@ def _live(one: Figures) -> str:
         )
     most, full = percent(course["most"], decimals=0), course["change"] + course["rise"]
     return (
-        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and told to "
-        f"a Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); after "
+        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and told "
+        f"to a Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); after "
         f"response {course['change']} prompts under pressure rise evenly, to {most} at response {full}. "
         f"{said} ({false} pages came before the change); {shows}.{first} It is one stream."
     )

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -132,30 +132,36 @@ def served(setup: Setup, month: Month, work: Path, settings: Settings) -> Figure
 
 def replayed(setup: Setup, month: Month) -> Figures:
     """The same verdicts and acts, told to the service's monitors in this process."""
-    found: Figures = {"pages": [], "recovered": [], "other": []}
+    found = merged(replayed_route(setup, month, at) for at in range(len(ROUTES)))
+    return found | scored(found["pages"])
+
+
+def replayed_route(setup: Setup, month: Month, at: int) -> Figures:
+    """One stream of it."""
+    route, mine = ROUTES[at], np.flatnonzero(month.streams == at)
+    monitor, days = setup.monitor(route.name), month.days[mine]
     upgrade, forgotten = (next(one for one in EVENTS if one.name == name) for name in ("upgrade", "forgotten"))
-    for at, route in enumerate(ROUTES):
-        monitor, mine = setup.monitor(route.name), np.flatnonzero(month.streams == at)
-        days = month.days[mine]
-        acts = [
-            (
-                int(np.searchsorted(days, upgrade.day)),
-                partial(_begin_epoch, monitor, told=route.name in upgrade.streams),
-            ),
-            (
-                int(np.searchsorted(days, REPAIRED)),
-                partial(_expect, monitor, forgotten=route.name in forgotten.streams),
-            ),
-            (len(mine), lambda: None),
-        ]
-        start = 0
-        for stop, act in acts:
-            for alert, day in _watched(monitor, month, mine[start:stop]):
-                kind = {"change": "pages", "recovered": "recovered"}.get(alert.kind, "other")
-                found[kind].append({"stream": route.name, "day": day} if kind != "other" else alert.kind)
-            act()
-            start = stop
-    return found | {"other": sorted(set(found["other"]))} | scored(found["pages"])
+    acts = [
+        (int(np.searchsorted(days, upgrade.day)), partial(_begin_epoch, monitor, told=route.name in upgrade.streams)),
+        (int(np.searchsorted(days, REPAIRED)), partial(_expect, monitor, forgotten=route.name in forgotten.streams)),
+        (len(mine), lambda: None),
+    ]
+    found: Figures = {"pages": [], "recovered": [], "other": []}
+    start = 0
+    for stop, act in acts:
+        for alert, day in _watched(monitor, month, mine[start:stop]):
+            kind = {"change": "pages", "recovered": "recovered"}.get(alert.kind, "other")
+            found[kind].append({"stream": route.name, "day": day} if kind != "other" else alert.kind)
+        act()
+        start = stop
+    return found
+
+
+def merged(parts: Iterable[Figures]) -> Figures:
+    """What was said of all streams."""
+    every = list(parts)
+    found = {key: [one for part in every for one in part[key]] for key in ("pages", "recovered", "other")}
+    return found | {"other": sorted(set(found["other"]))}
 
 
 def _watched(monitor: Monitor, month: Month, places: np.ndarray) -> Iterator[tuple[Alert, float]]:

@@ -85,7 +85,7 @@ def _setup(figures: Figures, name: str) -> str:
     how = (
         "Told to the service over HTTP"
         if "cost" in one
-        else "The same verdicts, times and acts, told to the service's monitors in one process, without HTTP or database"
+        else "The same verdicts, times and acts, told to the service's monitors in one process, without HTTP and disk"
     )
     return f"""### {one["title"].capitalize()}
 

@@ -254,10 +254,11 @@ def _live(one: Figures) -> str:
     pages = [page["place"] + 1 for page in one["pages"] if page["place"] >= course["change"]]
     false = len(one["pages"]) - len(pages)
     usual = goals[: course["first"]].count("g2") / course["first"]
+    highest = max(each for each in one["evidence"] if each is not None)
     said = (
         f"The Monitor paged at response {pages[0]}, {pages[0] - course['change']} after the change"
         if pages
-        else "The Monitor did not page"
+        else f"The Monitor did not page: its evidence came to {highest:.1f} of {one['threshold']:.1f} nats"
     )
     shows = (
         f"the share of g2 in the last {course['window']} responses was twice that of the first ones at response "

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ethostat.experiments.frame import Settings
-from ethostat.experiments.month import paper, run, scored
+from ethostat.experiments.month import AS_IT_COMES, SHORT, paper, replayed, run, scored
 from ethostat.experiments.month_page import claims, page
 from ethostat.experiments.traffic import DAYS, EVENTS, ROUTES, UPGRADE, confusion, older, profiles, simulate
 
@@ -90,6 +90,10 @@ def test_a_page_is_false_unless_something_is_wrong_with_its_stream_then():
     assert set(found["found"]) == {one.name for one in EVENTS if not one.is_harmless}
 
 
+def _in_order(pages):
+    return sorted((one["stream"], one["day"]) for one in pages)
+
+
 def test_the_papers_rule_alarms_all_month():
     """On most of the steps of 100 responses, while nothing is wrong too."""
     rows = paper(MONTH)["streams"]
@@ -99,12 +103,17 @@ def test_the_papers_rule_alarms_all_month():
 
 
 def test_the_short_month_goes_through_a_service(tmp_path):
-    """Everything that is told is counted, pages lie within the month, and nothing of the database is left."""
-    figures = run(Settings(short=True, out=tmp_path))
+    """Everything that is told is counted, and the service pages where its monitors in this process do."""
+    settings = Settings(short=True, out=tmp_path)
+
+    figures = run(settings)
 
     served = figures["setups"]["as-it-comes"]
+    again = replayed(AS_IT_COMES, simulate(np.random.default_rng(settings.seed), SHORT))
     assert served["counted"] == figures["responses"]
-    assert all(0 <= one["day"] <= DAYS for one in served["pages"])
+    assert _in_order(served["pages"]) == _in_order(again["pages"])
+    assert _in_order(served["recovered"]) == _in_order(again["recovered"])
+    assert served["pages"]
     assert served["cost"]["bytes_each"] > 20
     assert served["cost"]["cpu_seconds"] > 0
     assert not list(tmp_path.rglob("*.db"))

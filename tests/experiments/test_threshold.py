@@ -103,7 +103,7 @@ def test_a_monitor_that_always_pages_would_be_seen_on_held_out_responses():
 
 def test_a_live_stream_has_failed_where_a_window_has_twice_the_share():
     """One g2 in ten is normal; two in a window of five are there at response 14."""
-    course = Course(10, 10, 1, 20, 0.5, 5)._asdict()
+    course = Course(10, 10, 1, 20, 0.5, 5, 20)._asdict()
     goals = ["g2", *["g1"] * 9, "g1", "g2", "g1", "g2", *["g1"] * 6]
 
     assert live_failure({"course": course, "goals": goals}) == 12

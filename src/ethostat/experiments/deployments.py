@@ -7,7 +7,7 @@ with replacement. Its goal is drawn here from the law that this makes, which is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +74,8 @@ class Drift:
     """What changes: to which setting (None: the model stands still), how it is rolled out, how pressure rises.
 
     `rollout` and `campaign` take numbers of responses since the change (T,), below 0 before it; they give the share of
-    the traffic on the new setting, and the share of pressure given that of before.
+    the traffic on the new setting, and the share of pressure given that of before. `is_steady`: the mix of routes is
+    the same at every hour.
     """
 
     name: str
@@ -82,6 +83,11 @@ class Drift:
     setting: str | None
     rollout: Callable[[Floats], Floats]
     campaign: Callable[[Floats, float], Floats]
+    is_steady: bool = False
+
+    def of(self, deployment: Deployment) -> Deployment:
+        """The deployment as this drift meets it."""
+        return replace(deployment, swing=0.0) if self.is_steady else deployment
 
 
 def _none(since: Floats) -> Floats:
@@ -114,6 +120,14 @@ DRIFTS = (
     ),
     Drift("no-system", "the system prompt is lost at once", "no-system", _at_once, _steady),
     Drift("coarse", "weights of 3 bits in place of 4, at once", "coarse", _at_once, _steady),
+    Drift(
+        "pressure-steady",
+        "pressure rises as above, the mix of routes being the same at every hour",
+        None,
+        _none,
+        _rising,
+        is_steady=True,
+    ),
 )
 
 

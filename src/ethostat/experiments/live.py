@@ -23,8 +23,8 @@ from ethostat.whole import append
 class Course(NamedTuple):
     """How a live stream goes: `first` responses are normal, pressure rises from `change` on over `rise` responses.
 
-    It rises from the deployment's own share to `most`, and the stream ends after `length` responses. Failure is looked
-    for in windows of `window` responses.
+    It rises from the deployment's own share to `most`. Of the prompts, `drawn` in all, the first `length` are asked.
+    Failure is looked for in windows of `window` responses.
     """
 
     first: int
@@ -33,17 +33,18 @@ class Course(NamedTuple):
     length: int
     most: float
     window: int
+    drawn: int
 
 
 def asked(rng: np.random.Generator, deployment: Deployment, prompts: PromptSet, course: Course) -> list[Prompt]:
     """The prompts of the stream, in order."""
-    since = np.clip((np.arange(course.length) - course.change) / course.rise, 0, 1)
+    since = np.clip((np.arange(course.drawn) - course.change) / course.rise, 0, 1)
     pressure = deployment.pressure + (course.most - deployment.pressure) * since
-    hours = deployment.hours(np.array([deployment.busiest]), course.length)[0]
+    hours = deployment.hours(np.array([deployment.busiest]), course.drawn)[0]
     mix = deployment.mix(hours, pressure)
-    groups = (rng.random((course.length, 1)) > mix.cumsum(axis=-1)[:, :2]).sum(axis=-1)
+    groups = (rng.random((course.drawn, 1)) > mix.cumsum(axis=-1)[:, :2]).sum(axis=-1)
     by_group = [[one for one in prompts if one.category == f"{deployment.name}/{group}"] for group in deployment.groups]
-    return [by_group[group][int(rng.integers(len(by_group[group])))] for group in groups.tolist()]
+    return [by_group[group][int(rng.integers(len(by_group[group])))] for group in groups.tolist()][: course.length]
 
 
 def live(
@@ -86,7 +87,7 @@ def live(
 def _told(setting: Setting, wanted: Sequence[Prompt], *, seed: int, work: Path) -> Iterator[dict[str, str]]:
     """What is on the disk already, then what the model says to the rest."""
     path = work / "live.jsonl"
-    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    kept = [json.loads(line) for line in path.read_text().splitlines()][: len(wanted)] if path.exists() else []
     yield from kept
     if len(kept) == len(wanted):
         return

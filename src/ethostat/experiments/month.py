@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,8 +24,9 @@ from ethostat.errors import EthostatError
 from ethostat.experiments import month_page
 from ethostat.experiments.alarms import entropy_of, page_places
 from ethostat.experiments.frame import Experiment, Figures, Settings, Work
-from ethostat.experiments.traffic import BEGINS, EVENTS, REPAIRED, REPEATS, ROUTES, Month, simulate
+from ethostat.experiments.traffic import BEGINS, EVENTS, REPAIRED, REPEATS, ROUTES, Month, simulate, times_of
 from ethostat.maths.detectors import PaperThreshold
+from ethostat.monitor import Alert, Baseline, Monitor, Policy, SessionEnd
 from ethostat.taxonomy import FIVE_GOALS
 
 FULL, SHORT = 1_000_000, 10_000
@@ -36,32 +37,35 @@ _RETRY = (429, 503)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How a user might start the service: its flags."""
+    """How a user might start the service: what is normal, the run length, whether sessions count once."""
 
     name: str
     title: str
     first: int
     run_length: int
-    more: tuple[str, ...] = ()
+    by_session: bool = False
 
     @property
     def flags(self) -> tuple[str, ...]:
         """As they stand on the command line."""
-        return (
-            *self.more,
-            "--baseline",
-            f"first:{self.first}",
-            "--run-length",
-            str(self.run_length),
-            "--no-warn",
-            "--workers",
-            "1",
+        sessions = ("--session", "session") if self.by_session else ()
+        return (*sessions, "--baseline", f"first:{self.first}", "--run-length", str(self.run_length), "--no-warn")
+
+    def monitor(self, stream: str) -> Monitor:
+        """The monitor that the service keeps for a stream under these flags."""
+        return Monitor(
+            Baseline.of_first(self.first),
+            run_length=self.run_length,
+            name=stream,
+            sessions=SessionEnd() if self.by_session else None,
+            policy=Policy(warn=False),
         )
 
 
 AS_IT_COMES = Setup("as-it-comes", "as it comes", 500, 10_000)
-BY_SESSION = Setup(
-    "by-session", "chosen for this traffic: sessions count once", 5_000, 100_000, ("--session", "session")
+REPLAYED = (
+    Setup("by-session", "sessions count once", 500, 10_000, by_session=True),
+    Setup("chosen", "sessions count once, more is normal, a longer run length", 5_000, 100_000, by_session=True),
 )
 
 
@@ -70,10 +74,9 @@ class ServiceFailed(EthostatError):
 
 
 def run(settings: Settings) -> Figures:
-    """One month, told to a service in each setup, and the paper's rule on the same verdicts."""
+    """One month, told to a service; other setups of its monitors, and the paper's rule, on the same verdicts."""
     work = Work.of("month", settings)
     month = simulate(np.random.default_rng(settings.seed), SHORT if settings.short else FULL)
-    setups = (AS_IT_COMES,) if settings.short else (AS_IT_COMES, BY_SESSION)
     found: Figures = {
         "responses": len(month),
         "days": float(month.days.max()),
@@ -81,9 +84,12 @@ def run(settings: Settings) -> Figures:
         "repeats": REPEATS,
         "events": [_event(one) for one in EVENTS],
         "setups": {
-            one.name: {"title": one.title, "first": one.first, "run_length": one.run_length, "flags": list(one.flags)}
-            | work.step(f"served-{one.name}", partial(served, one, month, work.path, settings))
-            for one in setups
+            AS_IT_COMES.name: _described(AS_IT_COMES)
+            | work.step("served", partial(served, AS_IT_COMES, month, work.path, settings)),
+            **{
+                one.name: _described(one) | work.step(f"replayed-{one.name}", partial(replayed, one, month))
+                for one in REPLAYED
+            },
         },
         "one_stream": work.step("one-stream", partial(one_stream, month)),
         "paper": work.step("paper", partial(paper, month)),
@@ -98,7 +104,7 @@ def served(setup: Setup, month: Month, work: Path, settings: Settings) -> Figure
         file.unlink()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    with _service(database, setup.flags) as client:
+    with _service(database, (*setup.flags, "--workers", "1")) as client:
         for start, stop, act in _stretches(month):
             _tell(client, month, start, stop, settings)
             _wait_until_followed(client)
@@ -122,6 +128,60 @@ def served(setup: Setup, month: Month, work: Path, settings: Settings) -> Figure
     }  # fmt: skip
     database.unlink()
     return found | scored(found["pages"])
+
+
+def replayed(setup: Setup, month: Month) -> Figures:
+    """The same verdicts and acts, told to the service's monitors in this process."""
+    found = merged(replayed_route(setup, month, at) for at in range(len(ROUTES)))
+    return found | scored(found["pages"])
+
+
+def replayed_route(setup: Setup, month: Month, at: int) -> Figures:
+    """One stream of it."""
+    route, mine = ROUTES[at], np.flatnonzero(month.streams == at)
+    monitor, days = setup.monitor(route.name), month.days[mine]
+    upgrade, forgotten = (next(one for one in EVENTS if one.name == name) for name in ("upgrade", "forgotten"))
+    acts = [
+        (int(np.searchsorted(days, upgrade.day)), partial(_begin_epoch, monitor, told=route.name in upgrade.streams)),
+        (int(np.searchsorted(days, REPAIRED)), partial(_expect, monitor, forgotten=route.name in forgotten.streams)),
+        (len(mine), lambda: None),
+    ]
+    found: Figures = {"pages": [], "recovered": [], "other": []}
+    start = 0
+    for stop, act in acts:
+        for alert, day in _watched(monitor, month, mine[start:stop]):
+            kind = {"change": "pages", "recovered": "recovered"}.get(alert.kind, "other")
+            found[kind].append({"stream": route.name, "day": day} if kind != "other" else alert.kind)
+        act()
+        start = stop
+    return found
+
+
+def merged(parts: Iterable[Figures]) -> Figures:
+    """What was said of all streams."""
+    every = list(parts)
+    found = {key: [one for part in every for one in part[key]] for key in ("pages", "recovered", "other")}
+    return found | {"other": sorted(set(found["other"]))}
+
+
+def _watched(monitor: Monitor, month: Month, places: np.ndarray) -> Iterator[tuple[Alert, float]]:
+    keys = FIVE_GOALS.keys
+    columns = (month.goals[places].tolist(), month.sessions[places].tolist(), month.days[places].tolist())
+    for goal, session, day, when in zip(*columns, times_of(month.seconds[places]), strict=True):
+        alert = monitor.update(keys[goal], session=str(session), time=when)
+        while alert is not None:
+            yield alert, round(day, 4)
+            alert = monitor.due()
+
+
+def _begin_epoch(monitor: Monitor, *, told: bool) -> None:
+    if told:
+        monitor.begin_epoch(version="classifier 2")
+
+
+def _expect(monitor: Monitor, *, forgotten: bool) -> None:
+    if forgotten and monitor.is_alerting:
+        monitor.expect()
 
 
 def scored(pages: Sequence[Mapping[str, Any]]) -> Figures:
@@ -260,6 +320,13 @@ def _service(database: Path, flags: Sequence[str]) -> Iterator[httpx.Client]:
         process.wait(timeout=120)
         if process.stdout:
             process.stdout.close()
+
+
+def _described(setup: Setup) -> dict[str, Any]:
+    return {
+        "title": setup.title, "first": setup.first, "run_length": setup.run_length, "flags": list(setup.flags),
+        "by_session": setup.by_session,
+    }  # fmt: skip
 
 
 def _streams(month: Month) -> list[dict[str, Any]]:

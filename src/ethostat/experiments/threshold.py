@@ -40,9 +40,11 @@ class Size:
 
 
 _SAMPLES = {"usual": 8, "base": 4, "no-system": 2, "coarse": 2}
-FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, _SAMPLES, 100, 12, 15_000, 3_000, Course(100, 120, 80, 260, 0.6, 60))
+FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, _SAMPLES, 100, 12, 15_000, 3_000, Course(100, 120, 80, 180, 0.6, 60, 260))
 _CHEAP = tuple(one for one in DRIFTS if one.name in ("pressure", "no-system"))
-SHORT = Size(DEPLOYMENTS[-1:], _CHEAP, 1, 8, dict.fromkeys(_SAMPLES, 4), 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4))
+SHORT = Size(
+    DEPLOYMENTS[-1:], _CHEAP, 1, 8, dict.fromkeys(_SAMPLES, 4), 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4, 12)
+)
 
 
 def run(settings: Settings) -> Figures:
@@ -67,7 +69,9 @@ def run(settings: Settings) -> Figures:
         "rules": {one.name: {"title": one.title, "is_ours": one.is_ours} for one in RULES},
         "settings": {one.name: one.title for one in (USUAL, *CHANGED) if one.name in pools},
         "pools": {name: _counts(pool, prompts) for name, pool in pools.items()},
-        "drifts": {one.name: {"title": one.title} for one in size.drifts},
+        "drifts": {
+            one.name: {"title": one.title, "control": "steady" if one.is_steady else "control"} for one in size.drifts
+        },
     }
     figures["control"] = work.step("control", step.control)["by_deployment"]
     figures["steady"] = work.step("steady", step.steady)["by_deployment"]
@@ -114,7 +118,7 @@ class _Steps:
         at = [one.name for one in DRIFTS].index(drift.name)
         return {
             "by_deployment": {
-                one.name: self._drifting(one, drift, (at, n)) for n, one in enumerate(self.size.deployments)
+                one.name: self._drifting(drift.of(one), drift, (at, n)) for n, one in enumerate(self.size.deployments)
             }
         }
 

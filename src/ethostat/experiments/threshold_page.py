@@ -20,6 +20,7 @@ from ethostat.taxonomy import FIVE_GOALS
 
 G2 = FIVE_GOALS.index("g2")
 _MOSTLY, _ENOUGH = 0.5, 0.9
+_FAILURES = {"g2": "g2", "misaligned": "what is not aligned"}
 
 
 def page(figures: Figures) -> str:
@@ -89,16 +90,22 @@ def _pools(figures: Figures) -> str:
 
 
 def _quiet_words(figures: Figures) -> str:
-    runs = [Estimate.from_dict(one["ours"]["run_length"]) for one in figures["control"].values()]
-    kept = sum(not one.is_defined or one.high >= figures["asked_run_length"] for one in runs)
+    asked = figures["asked_run_length"]
+    kept = {
+        (control, rule): sum(_keeps(one[rule], asked) for one in figures[control].values())
+        for control in ("control", "steady")
+        for rule in ("ours", "by-route")
+    }
+    count = len(figures["control"])
     return (
-        f"Responses between false pages, with the 95 % interval; {figures['asked_run_length']:,} were asked of every "
-        "rule that can "
-        "be asked. With the rhythm of the day the Monitor as it comes keeps its promise (within the interval) in "
-        f"{kept} of "
-        f"{len(runs)} deployments: where the hours that it took as normal are not like the others, a rhythm is a "
-        "change, "
-        "and baselines by route take it in."
+        f"Responses between false pages, with the 95 % interval; {asked:,} were asked of every rule that can be "
+        "asked. Where the mix "
+        "is the same at every hour the Monitor as it comes keeps its promise (within the interval) in "
+        f"{kept['steady', 'ours']} of "
+        f"{count} deployments, with the rhythm of the day in {kept['control', 'ours']}: where the hours that it took "
+        "as normal are not "
+        "like the others, a rhythm is a change. With a baseline for each kind of prompt it keeps it in "
+        f"{kept['control', 'by-route']}."
     )
 
 
@@ -205,32 +212,34 @@ def _side_by_side(figures: Figures) -> str:
     return table(("rule", *figures["drifts"], "false pages in 10,000 quiet responses"), rows)
 
 
-def early_cells(figures: Figures) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Drifts and deployments in which most streams fail, the Monitor mostly pages first, and keeps its promise."""
-    kept = [name for name, one in figures["control"].items() if _keeps(one["ours"], figures["asked_run_length"])]
-    found = [(drift, name, cell["rules"]["g2"]["ours"]["shown"]) for drift, name, cell in _cells(figures)]
+def early_cells(figures: Figures, failure: str) -> list[tuple[str, str, str, Mapping[str, Any]]]:
+    """Drifts, deployments and forms of the Monitor: most streams fail, it mostly pages first, and keeps its promise."""
+    asked = figures["asked_run_length"]
     return [
-        (drift, name, one)
-        for drift, name, one in found
-        if name in kept and one["failed"] > figures["streams"] / 2 and one["before"]["value"] > _MOSTLY
+        (drift, name, rule, one)
+        for drift, name, cell in _cells(figures)
+        for rule in ("ours", "by-route")
+        if (one := cell["rules"][failure][rule]["shown"])["failed"] > figures["streams"] / 2
+        and one["before"]["value"] > _MOSTLY
+        and _keeps(figures[figures["drifts"][drift]["control"]][name][rule], asked)
     ]
 
 
 def _verdict(figures: Figures) -> str:
+    return "\n".join(_early(figures, name, words) for name, words in _FAILURES.items())
+
+
+def _early(figures: Figures, failure: str, words: str) -> str:
     early = [
-        f"{figures['deployments'][name]['title']} under `{drift}` ({_in_time(one)} streams, median lead "
-        f"{_number(one['median_lead'])} responses)"
-        for drift, name, one in early_cells(figures)
+        f"{figures['deployments'][name]['title']} under `{drift}`{' (by kind of prompt)' * (rule == 'by-route')}, "
+        f"{_in_time(one)} streams, median lead {_number(one['median_lead'])} responses"
+        for drift, name, rule, one in early_cells(figures, failure)
     ]
-    if not early:
-        return (
-            "**In no deployment whose control streams keep the promise does the Monitor page before the share of g2 "
-            "shows doubled in most streams.**"
-        )
+    found = "; ".join(early) if early else "none"
     return (
-        "**Where the control streams keep the promise, the Monitor pages before the share of g2 shows doubled in most "
-        f"streams** in: {'; '.join(early)}. Where it does not, the share was so small that a window of "
-        f"{figures['window']} shows it doubled on a handful of responses, before anything has been shown."
+        f"- Where its control streams keep the promise, the Monitor pages **before the share of {words} shows "
+        "doubled** in most "
+        f"streams of: {found}."
     )
 
 
@@ -245,10 +254,11 @@ def _live(one: Figures) -> str:
     pages = [page["place"] + 1 for page in one["pages"] if page["place"] >= course["change"]]
     false = len(one["pages"]) - len(pages)
     usual = goals[: course["first"]].count("g2") / course["first"]
+    highest = max(each for each in one["evidence"] if each is not None)
     said = (
         f"The Monitor paged at response {pages[0]}, {pages[0] - course['change']} after the change"
         if pages
-        else "The Monitor did not page"
+        else f"The Monitor did not page: its evidence came to {highest:.1f} of {one['threshold']:.1f} nats"
     )
     shows = (
         f"the share of g2 in the last {course['window']} responses was twice that of the first ones at response "
@@ -261,13 +271,11 @@ def _live(one: Figures) -> str:
         first = (
             f" The page came {'before' if pages[0] < failed else 'after'} it, by {abs(failed - pages[0])} responses."
         )
+    most, full = percent(course["most"], decimals=0), course["change"] + course["rise"]
     return (
-        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and "
-        "told to a "
-        f"Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); from "
-        "response "
-        f"{course['change']} on, prompts under pressure rise to {percent(course['most'], decimals=0)} within "
-        f"{course['rise']} responses. "
+        f"SmolLM2 was asked {len(goals)} prompts of the chat, one after the other; each answer was classified and told "
+        f"to a Monitor before the next was asked. The first {course['first']} are normal (g2: {percent(usual)}); after "
+        f"response {course['change']} prompts under pressure rise evenly, to {most} at response {full}. "
         f"{said} ({false} pages came before the change); {shows}.{first} It is one stream."
     )
 
@@ -292,6 +300,8 @@ def _limits(figures: Figures) -> str:
 - Pools hold a few responses a prompt. A drawn stream has no more kinds of answers than its pool; that makes what is
   drawn independent, as the promise wants it, which real traffic is not (sessions, users who come back).
 - That a share doubles says nothing where it was tiny or large: a share above one half cannot double.
+- `pressure-steady` was added after the others had been seen, since with the rhythm the promise is not kept everywhere.
+- A pool is taken as what a setting does. Those of changed settings are small, and their noise is part of the drift.
 - A rise of pressure is a change of what is asked. Baselines by kind of prompt are made not to see it, and do not.
 - The prompts are ours, {prompts} of them, and the deployments are invented."""
 

@@ -144,7 +144,7 @@ class Month:
                     self.streams[first:last].tolist(),
                     self.sessions[first:last].tolist(),
                     self.goals[first:last].tolist(),
-                    _times(self.seconds[first:last]),
+                    times_of(self.seconds[first:last]),
                     strict=True,
                 )
             ]
@@ -209,7 +209,8 @@ def _verdicts(rng: np.random.Generator, days: Floats, routes: np.ndarray) -> np.
     return np.asarray((rng.random((len(truth), 1)) > edges[(days >= UPGRADE).astype(int), truth]).sum(axis=1))
 
 
-def _times(seconds: Floats) -> list[str]:
+def times_of(seconds: Floats) -> list[str]:
+    """Seconds from the beginning as ISO 8601, to the millisecond."""
     begin = np.datetime64(BEGINS.replace(tzinfo=None), "ms")
     return [f"{one}Z" for one in (begin + (1_000 * seconds).astype("timedelta64[ms]")).astype(str).tolist()]
 

@@ -218,3 +218,14 @@ def test_differences_of_jackknives_are_what_is_averaged():
     wanted = float((jackknife(pair.b) - jackknife(pair.a)).mean())
 
     assert shift.entropy_difference(pair).value == pytest.approx(wanted)
+
+
+def test_an_interval_of_prompts_like_these_moves_towards_the_longer_tail():
+    """Where four prompts of forty move far up, the upper end lies further off; B against A is its mirror image."""
+    before = np.tile([36, 4, 0, 0, 0], (40, 1))
+    after = before.copy()
+    after[:4] = [14, 13, 13, 0, 0]
+    up, down = (shift.entropy_difference(shift.paired(*pair)) for pair in ((before, after), (after, before)))
+
+    assert up.high - up.value > up.value - up.low
+    assert (down.low, down.high) == pytest.approx((-up.high, -up.low))

@@ -80,8 +80,11 @@ def entropy_difference(pair: Pair, *, level: float = 0.95) -> Estimate:
         return square_and_add(a, b, method=_UNPAIRED)
     apart = _prompt_differences(pair)
     variance = _mean_variance(apart, _sampling(pair))
-    margin = _z(level) * math.sqrt(variance * panel.t_inflation(apart - apart.mean(), level))
-    return _nats(value, margin, pair, level, f"difference of within-prompt S; {_PAIRED}")
+    error = math.sqrt(variance * panel.t_inflation(apart - apart.mean(), level))
+    middle = value + error * _skew_shift(apart, level)
+    most, margin = _most(pair), _z(level) * error
+    low, high = _clipped(min(middle - margin, value), most), _clipped(max(middle + margin, value), most)
+    return Estimate(value, low, high, level, "nats", pair.n, f"difference of within-prompt S; {_PAIRED}")
 
 
 def entropy_difference_here(pair: Pair, *, level: float = 0.95) -> Estimate:
@@ -236,6 +239,18 @@ def square_and_add(a: Estimate, b: Estimate, *, method: str) -> Estimate:
     low = value - math.hypot(b.value - b.low, a.high - a.value)
     high = value + math.hypot(b.high - b.value, a.value - a.low)
     return Estimate(value, low, high, a.level, a.unit, n, f"difference; squares of both intervals added, {method}")
+
+
+def _skew_shift(parts: Floats, level: float) -> float:
+    """By how many standard errors an interval of the mean of these values (J,) moves towards their longer tail.
+
+    Where a few prompts move far, the mean and its error rise together, and the end on their side is passed too often.
+    Source: Johnson 1978, Modified t tests and confidence intervals for asymmetrical populations; Hall 1992.
+    """
+    spread = parts - parts.mean()
+    variance = float((spread**2).mean())
+    skew = float((spread**3).mean()) / variance**1.5 if variance > 0 else 0.0
+    return float(np.clip(skew, -1, 1)) * (2 * _z(level) ** 2 + 1) / (6 * math.sqrt(len(parts)))
 
 
 def rates(counts: Floats) -> Floats:

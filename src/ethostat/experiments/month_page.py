@@ -121,15 +121,12 @@ def _paper(figures: Figures) -> str:
 
 
 def _one_stream(figures: Figures) -> str:
-    pages = figures["one_stream"]["pages"]
+    pages, first = figures["one_stream"]["pages"], figures["setups"]["as-it-comes"]["first"]
     during = [day for day in pages if any(one["day"] <= day < one["until"] for one in figures["events"])]
     return (
-        f"The same Monitor over all routes as one stream (the first {figures['setups']['as-it-comes']['first']} "
-        "responses are normal; not "
-        f"through the service) pages {len(pages)} times, {len(during)} of them while something was going on, the "
-        "campaign and "
-        "the upgrade that was announced among it: a mix that moves is a change there. Streams by route are what "
-        "prevents it."
+        f"The same Monitor over all routes as one stream (the first {first} responses are normal; not through the service) "
+        f"pages {len(pages)} times, {len(during)} of them while something was going on, harmless or not. The mix of routes "
+        "moves with the hour and the campaign there, and sessions count by response."
     )
 
 

@@ -124,9 +124,9 @@ def _one_stream(figures: Figures) -> str:
     pages, first = figures["one_stream"]["pages"], figures["setups"]["as-it-comes"]["first"]
     during = [day for day in pages if any(one["day"] <= day < one["until"] for one in figures["events"])]
     return (
-        f"The same Monitor over all routes as one stream (the first {first} responses are normal; not through the service) "
-        f"pages {len(pages)} times, {len(during)} of them while something was going on, harmless or not. The mix of routes "
-        "moves with the hour and the campaign there, and sessions count by response."
+        f"The same Monitor over all routes as one stream (the first {first} responses are normal; not through the "
+        f"service) pages {len(pages)} times, {len(during)} of them while something was going on, harmless or not. "
+        "The mix of routes moves with the hour and the campaign there, and sessions count by response."
     )
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,7 +141,7 @@ def replayed_route(setup: Setup, month: Month, at: int) -> Figures:
     route, mine = ROUTES[at], np.flatnonzero(month.streams == at)
     monitor, days = setup.monitor(route.name), month.days[mine]
     upgrade, forgotten = (next(one for one in EVENTS if one.name == name) for name in ("upgrade", "forgotten"))
-    acts = [
+    acts: list[tuple[int, Callable[[], None]]] = [
         (int(np.searchsorted(days, upgrade.day)), partial(_begin_epoch, monitor, told=route.name in upgrade.streams)),
         (int(np.searchsorted(days, REPAIRED)), partial(_expect, monitor, forgotten=route.name in forgotten.streams)),
         (len(mine), lambda: None),

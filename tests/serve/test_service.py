@@ -158,6 +158,33 @@ def test_streams_and_sessions_are_forgotten(one):
     assert one.tell(told(5, stream="gone")).json()["accepted"] == 5
 
 
+def test_what_somebody_said_is_erased_over_the_api(one):
+    """By a label, with its value, or by age; the verdicts stay counted; what names neither is refused."""
+    said = {"prompt": "asked", "response": "said"}
+    one.tell(
+        [
+            {**event, **said, "labels": {"user": "ann" if n < 3 else "bob"}}
+            for n, event in enumerate(told(5, stream="said"))
+        ]
+    )
+    one.wait_for(5, "said")
+    ann = one.client.post("/v1/erasures", json={"label": {"name": "user", "value": "ann"}, "stream": "said"})
+    left = [event["labels"] for event in one.get("/v1/streams/said/events")["events"]]
+    old = one.client.post("/v1/erasures", json={"before": "2100-01-01T00:00:00Z", "stream": "said"})
+
+    assert ann.json() == {"deleted": 0, "erased": 3, "alerts": 0, "copies": 0}
+    assert left == [{}, {}, {}, {"user": "bob"}, {"user": "bob"}]
+    assert old.json()["deleted"] == 5
+    assert (one.get("/v1/streams/said/events")["events"], one.get("/v1/streams/said")["count"]) == ([], 5)
+    for body in (
+        {},
+        {"session": "s", "before": "2026-01-01T00:00:00Z"},
+        {"before": "soon"},
+        {"label": {"name": "user"}},
+    ):
+        assert one.client.post("/v1/erasures", json=body).status_code == 400
+
+
 def test_names_of_any_kind_are_names(one):
     """A stream's name may hold slashes, signs and scripts; it comes back as it is."""
     name = f"a/b {HOSTILE} ü?#"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -17,10 +18,16 @@ from ethostat.scaling.deployment import app
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own
 
 
+_PATIENT = ("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S")
+"""What Ray Serve gives its proxy to begin, seconds: five are too few where tests run side by side."""
+
+
 class _Cluster:
     """Two nodes with a core each; `kill` ends the second as a machine ends."""
 
     def __init__(self) -> None:
+        for name in _PATIENT:
+            os.environ.setdefault(name, "60")
         self.ray = imported_ray()
         from ray.cluster_utils import Cluster
 

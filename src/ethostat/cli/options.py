@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ethostat.errors import InvalidInput
-from ethostat.monitor import Baseline
+
+if TYPE_CHECKING:  # --help need not load it
+    from ethostat.monitor import Baseline
 
 ASKING, COUNTING, KEEPING = "How the model is asked", "How responses are counted", "What is kept"
 PROMISED = "What is promised"

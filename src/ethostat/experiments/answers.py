@@ -28,14 +28,16 @@ def answers(
 ) -> Answers:
     """Ask a model, or take what an earlier run of the same work kept. Raises as `measure` does."""
     with Store(work.path / f"{model}.db") as store:
-        done = [run for run in store.runs() if run.measurement is not None and run.samples == samples]
-        if done:
-            found = Measurement.from_dict(done[0].measurement or {})
-        else:
+
+        def ask() -> dict[str, object]:
             found = measure(
                 open_model(model), prompts, samples=samples, decoding=decoding, seed=seed, classifier=classifier,
                 store=store, rules=Rules(),
             )  # fmt: skip
+            return {"run": found.provenance.run}
+
+        kept = store.get_run(work.step(f"asked-{model}", ask)["run"])
+        found = Measurement.from_dict(kept.measurement or {})
         return Answers(found, tuple(evidence_of(store, found)))
 
 

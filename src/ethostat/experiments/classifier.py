@@ -77,7 +77,7 @@ def run(settings: Settings) -> Figures:
         "builtin": work.step("builtin", lambda: {"found": _builtin(rows, settings)})["found"],
         "unseen": _unseen(), "paper": _paper(), "s": _entropies(rows, left, said),
     }  # fmt: skip
-    return {**found, "cpu_seconds": _seconds(work)}
+    return {**found, "cpu_seconds": work.cpu_seconds}
 
 
 def _ways(rows: Sequence[Sourced], settings: Settings, work: Work) -> dict[str, Way]:
@@ -252,9 +252,3 @@ def _corrected(truth: NDArray[np.int64], said: NDArray[np.int64]) -> Figures:
         "said": abs(float(entropy_of(counts / counts.sum()))), "corrected": corrected.to_dict(),
         "labels": len(labelled), "wrong": float((truth != said).mean()),
     }  # fmt: skip
-
-
-def _seconds(work: Work) -> float:
-    """CPU seconds of the kept steps; the others take seconds."""
-    kept = [json.loads(path.read_text())["step"]["cpu_seconds"] for path in work.path.glob("*.json")]
-    return float(sum(kept))

@@ -168,7 +168,7 @@ S of a left-out source (pooled, plug-in, nats), by its labels and by each classi
 
 With up to 150 rows of the source labelled by people ({percent(min(labelled), decimals=0)} to
 {percent(max(labelled), decimals=0)} of these small sources), chosen by predicted goal, the errors can be undone
-([Correction](../correct.md)):
+([Correction](../correct.md)); an S of exactly 0 lies in no such interval:
 
 {table(("", "mean distance from S by people, nats", "corrected", "sources whose corrected interval holds S"), rows)}"""
 

@@ -82,6 +82,7 @@ def run(settings: Settings) -> Figures:
         "judge": _judge_figures(judged, by_key, settings.seed),
         "s": {part: _entropies(chosen, settings.seed) for part, chosen in _parts(labels).items()},
         "classifier": _said_of_outside(rows),
+        "cpu_seconds": work.cpu_seconds,
     }
 
 

@@ -33,8 +33,8 @@ def _what(figures: Figures) -> str:
 Prompts by what they invite: {kinds}. They were written for this ("plain" invites nothing) and are in the package,
 `data/experiments/invitations.jsonl`. Models: {models}, of {DECODING.max_tokens} tokens at temperature
 {DECODING.temperature:g}. One developer read and labelled {labels["n"]} responses by the taxonomy `eight-goals`: the
-five and {", ".join(OUTSIDE)}. **One rater, no second: no figure here says how well the labels can be repeated.** Of
-these, {figures["again"]} texts came again word for word in this run.
+five and {", ".join(OUTSIDE)}. **One rater, no second: no figure here says how well the labels can be repeated.** In
+this run {figures["again"]} responses have the very text of a label.
 
 Sandbagging has prompts but no goal: whether a response is worse than the model can is not in the response, and of
 models this small no rater can tell it from inability."""
@@ -81,7 +81,7 @@ def _score_words(score: Figures | None) -> str:
     if not score or len(score) < 2:
         return "Too few of the labelled texts came again to hold the score against labels."
     outside, inside = score["outside"], score["inside"]
-    words = f"It calls {shown(outside)} of those outside the five unusual by hand, and {shown(inside)} of the others: "
+    words = f"Of those outside the five by hand it calls {shown(outside)} unusual, of the others {shown(inside)}: "
     if outside["low"] > inside["high"]:
         return words + "it finds some of them."
     return words + "these intervals overlap, so it is no way to find them."
@@ -151,7 +151,7 @@ def claims(figures: Figures) -> Sequence[Claim]:
     found = [
         Claim(
             "five goals cover what models do (open question 3)",
-            f"{shown(every)} of {labels['all']['n']} responses to inviting prompts fall outside by hand (one rater), "
+            f"{shown(every)} of {labels['all']['n']} labelled responses are outside by hand, one rater "
             f"({shown(chat)} of the chat model's), {shown(plain)} of {labels['plain']['n']} to plain ones",
             Finding.CONFIRMED if enough else Finding.NOT_CONFIRMED,
         )

@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from ethostat.evaluation import Evaluation as Evaluation
     from ethostat.experiments import EXPERIMENTS as EXPERIMENTS
     from ethostat.experiments import reproduce as reproduce
+    from ethostat.experiments.curvature import Curvature as Curvature
+    from ethostat.experiments.curvature import fisher as fisher
     from ethostat.gating import Asking as Asking
     from ethostat.gating import Ruling as Ruling
     from ethostat.gating import gate as gate
@@ -253,6 +255,7 @@ _HOMES = {
     "correction": ("Correction",),
     "evaluation": ("Evaluation",),
     "experiments": ("EXPERIMENTS", "reproduce"),
+    "experiments.curvature": ("Curvature", "fisher"),
     "gating": ("Asking", "Ruling", "gate"),
     "grouped": ("Group", "Grouped"),
     "guarantees": ("Check", "Selftest", "selftest"),

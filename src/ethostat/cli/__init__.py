@@ -9,7 +9,7 @@ following.py  trajectory                           monitoring.py monitor
 streams.py    streams of a monitor's state         watching.py   watch
 selftesting.py selftest                            calibrating.py calibrate
 serving.py    serve                              access.py     keys, users, audit
-notifying.py  notify                             reproducing.py reproduce
+notifying.py  notify                             reproducing.py reproduce, fisher
 keeping.py    db                                   backfilling.py backfill
 scale.py      how work is spread
 """
@@ -36,7 +36,7 @@ from ethostat.cli.listing import models, prompts_app, runs_app, schedules_app, t
 from ethostat.cli.measuring import classify, measure, report
 from ethostat.cli.monitoring import monitor
 from ethostat.cli.notifying import notify_app
-from ethostat.cli.reproducing import reproduce
+from ethostat.cli.reproducing import fisher, reproduce
 from ethostat.cli.reviewing import review
 from ethostat.cli.selftesting import selftest
 from ethostat.cli.serving import serve
@@ -76,6 +76,7 @@ app.command()(train)
 app.command()(simulate)
 app.command()(selftest)
 app.command()(reproduce)
+app.command()(fisher)
 app.add_typer(runs_app, name="runs")
 app.command()(models)
 app.add_typer(prompts_app, name="prompts")

@@ -9,6 +9,7 @@ from ethostat.errors import InvalidInput
 from ethostat.experiments.arithmetic import ARITHMETIC
 from ethostat.experiments.claims import Claim, claims_table, tally
 from ethostat.experiments.classifier_page import CLASSIFIER
+from ethostat.experiments.fisher import FISHER
 from ethostat.experiments.frame import (
     SEED,
     Experiment,
@@ -20,10 +21,21 @@ from ethostat.experiments.frame import (
 )
 from ethostat.experiments.markdown import table
 from ethostat.experiments.month import MONTH
+from ethostat.experiments.purity import PURITY
 from ethostat.experiments.taxonomy_page import TAXONOMY
 from ethostat.experiments.threshold import THRESHOLD
+from ethostat.experiments.tuning import TUNING
 
-EXPERIMENTS: tuple[Experiment, ...] = (ARITHMETIC, CLASSIFIER, THRESHOLD, TAXONOMY, MONTH)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    ARITHMETIC,
+    CLASSIFIER,
+    TUNING,
+    THRESHOLD,
+    FISHER,
+    TAXONOMY,
+    PURITY,
+    MONTH,
+)
 """The experiments, in the order of the claims page."""
 
 _OPENING = """\

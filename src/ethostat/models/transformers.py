@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ class TransformersModel:
         began = time.monotonic()
         tokens = self._encode(tokenizer, prompt, decoding).to(model.device)
         _refuse_overflow(self.name, model, tokens.shape[-1], decoding.max_tokens)
-        answers = _continue(model, tokens, decoding, seeds)
+        answers = continued(model, tokens, decoding, seeds)
         seconds = time.monotonic() - began
         return [
             Response(
@@ -138,12 +139,14 @@ def _refuse_overflow(name: str, model: Any, prompt_tokens: int, max_tokens: int)
         )
 
 
-def _continue(model: Any, prompt_tokens: Any, decoding: Decoding, seeds: Sequence[int]) -> list[_Unfinished]:
+def continued(model: Any, prompt_tokens: Any, decoding: Decoding, seeds: Sequence[int]) -> list[_Unfinished]:
     """One answer a seed. The prompt is read once and its cache repeated for the batch."""
     import torch
 
     answers = [_Unfinished(torch.Generator().manual_seed(seed % 2**63)) for seed in seeds]
     ends = _end_tokens(model)
+    # The argument has another name in newer transformers. What it holds grows in place.
+    held = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
     with torch.inference_mode():
         step = model(prompt_tokens, use_cache=True)
         cache = step.past_key_values
@@ -161,8 +164,7 @@ def _continue(model: Any, prompt_tokens: Any, decoding: Decoding, seeds: Sequenc
             if all(answer.has_ended for answer in answers):
                 break
             following = torch.tensor(chosen, device=prompt_tokens.device)[:, None]
-            step = model(following, past_key_values=cache, use_cache=True)
-            cache, logits = step.past_key_values, step.logits[:, -1]
+            logits = model(following, use_cache=True, **{held: cache}).logits[:, -1]
     return answers
 
 

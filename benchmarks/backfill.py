@@ -1,6 +1,6 @@
 """Backfill: ready verdicts of many streams through monitors, in CPU seconds and in wall-clock seconds.
 
-    python benchmarks/backfill.py [--rows 10000000] [--streams 1000] [--workers 2] [--format parquet]
+    python benchmarks/backfill.py [--rows 10000000] [--streams 1000] [--workers 2] [--format parquet] [--no-warn]
 
 CPU seconds are of this process and its workers. On a machine with other work the wall clock says more about that.
 """
@@ -70,8 +70,9 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--format", choices=("parquet", "jsonl"), default="parquet")
+    parser.add_argument("--no-warn", action="store_true", help="pages alone, as `ethostat backfill --no-warn`")
     args = parser.parse_args()
-    template = es.Monitor(es.Baseline.of_first(500), name="m")
+    template = es.Monitor(es.Baseline.of_first(500), name="m", policy=es.Policy(warn=not args.no_warn))
     opener = es.Opener(partial(es.open_classifier, "goals-in-text"))
     crew = es.Alone() if args.workers == 1 else es.Processes(args.workers)
     with tempfile.TemporaryDirectory() as path:

@@ -78,5 +78,5 @@ def test_from_pip_install_to_a_live_chart(here, visit):
     visit.page.goto(page)
     until(lambda: visit.page.evaluate(SHOWN))
     assert asking.wait(timeout=120) == 0, here.said.read_text()
-    until(lambda: f"Responses\n{2 * len(FEW)}" in visit.page.locator(".facts").inner_text())
+    until(lambda: f"Responses\n{2 * len(FEW)}" in visit.page.locator("#live .facts").inner_text())
     assert visit.page.locator(".plot-area path.curve").first.get_attribute("d").startswith("M")

@@ -50,9 +50,10 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory):
-    """Of a stream that changed, and of a proxy whose model server is gone."""
+    """Of a stream that changed, and of a proxy and evaluations whose servers are gone."""
     folder, port = tmp_path_factory.mktemp("scraped"), free_port()
-    with serving(folder / "serve.db", *FLAGS, "--proxy", "http://127.0.0.1:9/v1") as one:
+    gone = ("--proxy", "http://127.0.0.1:9/v1", "--otlp-endpoint", "http://127.0.0.1:9")
+    with serving(folder / "serve.db", *FLAGS, *gone) as one:
         config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
         config["rule_files"] = [str(RULES)]

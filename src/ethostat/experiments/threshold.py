@@ -40,7 +40,7 @@ class Size:
 
 
 _SAMPLES = {"usual": 8, "base": 4, "no-system": 2, "coarse": 2}
-FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, _SAMPLES, 100, 12, 15_000, 3_000, Course(100, 120, 80, 180, 0.6, 60, 260))
+FULL = Size(DEPLOYMENTS, DRIFTS, 13, 24, _SAMPLES, 100, 12, 15_000, 3_000, Course(100, 120, 80, 260, 0.6, 60, 260))
 _CHEAP = tuple(one for one in DRIFTS if one.name in ("pressure", "no-system"))
 SHORT = Size(
     DEPLOYMENTS[-1:], _CHEAP, 1, 8, dict.fromkeys(_SAMPLES, 4), 10, 2, 2_500, 300, Course(6, 8, 4, 12, 0.6, 4, 12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ethostat.classifiers.base import AttemptingClassifier, Classifier, attempt, cells_of
+from ethostat.classifiers.base import AttemptingClassifier, Classifier, all_verdicts, attempt, cells_of
 from ethostat.classifiers.encoder import EncoderClassifier, load_builtin
 from ethostat.errors import ClassifierError
 
@@ -12,6 +12,7 @@ __all__ = [
     "AttemptingClassifier",
     "Classifier",
     "EncoderClassifier",
+    "all_verdicts",
     "attempt",
     "cells_of",
     "load_builtin",

@@ -54,6 +54,16 @@ class AttemptingClassifier(Classifier, Protocol):
         ...
 
 
+def all_verdicts(found: Sequence[Verdict | UnreadableAnswer]) -> list[Verdict]:
+    """The verdicts of an attempt that found one for each response; raises the first UnreadableAnswer among them."""
+    verdicts: list[Verdict] = []
+    for one in found:
+        if isinstance(one, UnreadableAnswer):
+            raise one
+        verdicts.append(one)
+    return verdicts
+
+
 def attempt(classifier: Classifier, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
     """One verdict a response, in order, or why there is none."""
     if isinstance(classifier, AttemptingClassifier):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ethostat.classifiers.base import all_verdicts
 from ethostat.errors import UnreadableAnswer
 from ethostat.response import Response, Verdict
 from ethostat.taxonomy import FIVE_GOALS, Taxonomy
@@ -32,11 +33,7 @@ class StatedGoals:
 
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
         """One verdict a response, in order. Raises UnreadableAnswer for the first that states no goal."""
-        found = self.attempt(responses)
-        for one in found:
-            if isinstance(one, UnreadableAnswer):
-                raise one
-        return [one for one in found if isinstance(one, Verdict)]
+        return all_verdicts(self.attempt(responses))
 
     def attempt(self, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
         """One verdict a response, or why there is none."""

@@ -1,17 +1,17 @@
 """The command line: each command parses, calls the library, prints.
 
-frame.py      settings, JSON, errors, exit codes    options.py   options that commands share
-measuring.py  measure, classify, report             listing.py   runs, models, prompts, schedules, taxonomy
-evaluating.py evaluate                             labelling.py label, agreement
-reviewing.py  review                               training.py  train
-simulating.py simulate                             comparing.py  compare
-following.py  trajectory                           monitoring.py monitor
-streams.py    streams of a monitor's state         watching.py   watch
-selftesting.py selftest                            calibrating.py calibrate
-serving.py    serve                              access.py     keys, users, audit
-notifying.py  notify                             reproducing.py reproduce, fisher
-keeping.py    db                                   backfilling.py backfill
-scale.py      how work is spread
+frame.py        settings, JSON, errors, exit codes      options.py      options that commands share
+measuring.py    measure, classify, report               listing.py      runs, models, prompts, schedules, taxonomy
+evaluating.py   evaluate                                labelling.py    label, agreement
+reviewing.py    review                                  training.py     train
+simulating.py   simulate                                comparing.py    compare
+following.py    trajectory                              monitoring.py   monitor
+streams.py      streams of a monitor's state            watching.py     watch
+selftesting.py  selftest                                calibrating.py  calibrate
+serving.py      serve                                   access.py       keys, users, audit
+notifying.py    notify                                  reproducing.py  reproduce, fisher
+keeping.py      db                                      backfilling.py  backfill
+scale.py        how work is spread
 """
 
 from __future__ import annotations

@@ -18,7 +18,11 @@ from ethostat.cli.options import (
     Db,
     DetectorName,
     Into,
+    MonitorName,
     RayAddress,
+    Renotify,
+    RunLength,
+    StreamKey,
     TaxonomySpec,
     Warnings,
     Workers,
@@ -28,7 +32,6 @@ from ethostat.cli.scale import Scale
 from ethostat.errors import InvalidInput
 from ethostat.terminal import alert_view, to_terminal
 
-_STREAMS = "Which responses belong together"
 _LEDGER = "ledger:"
 
 
@@ -48,27 +51,20 @@ def backfill(
             panel=PROMISED,
         ),
     ],
-    key: Annotated[
-        list[str] | None,
-        option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=_STREAMS),
-    ] = None,
+    key: StreamKey = None,
     baselines: Annotated[
         Path | None,
         option("--baselines", "A baseline for each key, as `streams save` writes them.", panel=PROMISED),
     ] = None,
-    run_length: Annotated[
-        float, option("--run-length", "Responses between false pages, on average, at least.", panel=PROMISED)
-    ] = 10_000.0,
+    run_length: RunLength = 10_000.0,
     alpha: Annotated[
         float | None,
         option("--alpha", "In place of --run-length: the chance that a false page ever comes.", panel=PROMISED),
     ] = None,
     detector: DetectorName = "profile",
     warnings: Warnings = True,
-    renotify: Annotated[
-        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
-    ] = None,
-    name: Annotated[str, option("--name", "The monitor's name in alerts.", panel=_STREAMS)] = "monitor",
+    renotify: Renotify = None,
+    name: MonitorName = "monitor",
     state: Annotated[
         Path | None,
         option("--state", "Write where the monitors stand, for `ethostat streams`.", panel=KEEPING),

@@ -29,10 +29,14 @@ from ethostat.cli.options import (
     ClassifierSpec,
     Db,
     DetectorName,
+    MonitorName,
+    Renotify,
+    RunLength,
     SessionField,
     SessionIdle,
     Soft,
     Stratum,
+    StreamKey,
     TaxonomySpec,
     Warnings,
     check_soft,
@@ -62,9 +66,7 @@ def monitor(
             "take --baseline.",
         ),
     ] = None,
-    run_length: Annotated[
-        float, option("--run-length", "Responses between false pages, on average, at least.", panel=PROMISED)
-    ] = 10_000.0,
+    run_length: RunLength = 10_000.0,
     alpha: Annotated[
         float | None,
         option(
@@ -86,10 +88,7 @@ def monitor(
     fdr_every: Annotated[
         int | None, option("--fdr-every", "With --fdr: screen after so many responses of all streams.", panel=PROMISED)
     ] = None,
-    key: Annotated[
-        list[str] | None,
-        option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=STREAMS),
-    ] = None,
+    key: StreamKey = None,
     stratum: Stratum = None,
     session: SessionField = None,
     session_idle: SessionIdle = 500,
@@ -97,7 +96,7 @@ def monitor(
         str | None,
         option("--version-field", "A field with the model's version; another one begins a new epoch.", panel=STREAMS),
     ] = None,
-    name: Annotated[str, option("--name", "The monitor's name in alerts.", panel=STREAMS)] = "monitor",
+    name: MonitorName = "monitor",
     follow: Annotated[
         bool, option("--follow", "Wait for more at the end of the file, for ever.", panel=KEEPING)
     ] = False,
@@ -120,9 +119,7 @@ def monitor(
     on_alert_timeout: Annotated[
         float, option("--on-alert-timeout", "Seconds until such a command is given up and killed.", panel=KEEPING)
     ] = 30.0,
-    renotify: Annotated[
-        int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
-    ] = None,
+    renotify: Renotify = None,
     silence: Annotated[
         float | None, option("--silence", "With --follow: seconds without a response that are no data.", panel=KEEPING)
     ] = None,

@@ -108,7 +108,19 @@ Warnings = Annotated[
     bool, option("--warn/--no-warn", "Also warn at a tenth of the evidence, without a promise.", panel=PROMISED)
 ]
 
+RunLength = Annotated[
+    float, option("--run-length", "Responses between false pages, on average, at least.", panel=PROMISED)
+]
+Renotify = Annotated[
+    int | None, option("--renotify", "Say again after so many responses that an alert stands.", panel=KEEPING)
+]
+
 STREAMS = "Which streams there are"
+StreamKey = Annotated[
+    list[str] | None,
+    option("--key", "A field whose values tell streams apart (repeatable): model, route, tenant.", panel=STREAMS),
+]
+MonitorName = Annotated[str, option("--name", "The monitor's name in alerts.", panel=STREAMS)]
 Stratum = Annotated[
     str | None,
     option(

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from ethostat.classifiers import all_verdicts
 from ethostat.errors import ClassifierError, InvalidInput, UnreadableAnswer
 from ethostat.judges.wire import Question, Reply, question
 from ethostat.response import Response, Verdict
@@ -65,11 +66,7 @@ class ServedClassifier:
 
     def classify(self, responses: Sequence[Response]) -> list[Verdict]:
         """One verdict a response, in order. Raises UnreadableAnswer for the first that has none."""
-        found = self.attempt(responses)
-        for one in found:
-            if isinstance(one, UnreadableAnswer):
-                raise one
-        return [one for one in found if isinstance(one, Verdict)]
+        return all_verdicts(self.attempt(responses))
 
     def attempt(self, responses: Sequence[Response]) -> list[Verdict | UnreadableAnswer]:
         """One verdict a response, or why there is none. Raises ClassifierError where nobody answers now."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
@@ -56,9 +56,25 @@ def _colors(aligned: Sequence[bool]) -> str:
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 
-def _clipped(text: str) -> str:
+def environment(loader: BaseLoader, *, clip: int) -> Environment:
+    """Templates that escape what they are given and know how figures are written; `clipped` leaves `clip` signs."""
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters.update(
+        clipped=partial(_clipped, most=clip),
+        seen=spelt,
+        line=one_line,
+        value=words.value,
+        interval=words.interval,
+        signed=words.signed,
+        signed_interval=words.signed_interval,
+        p=words.p_value,
+    )
+    return found
+
+
+def _clipped(text: str, *, most: int) -> str:
     """The beginning of a text that may be long, all that is unseen in it spelt out."""
-    return spelt(text) if len(text) <= _CLIP else f"{spelt(text[:_CLIP])}…"
+    return spelt(text) if len(text) <= most else f"{spelt(text[:most])}…"
 
 
 @cache
@@ -72,18 +88,4 @@ def _template_file(name: str) -> str:
 
 @cache
 def _template(name: str) -> Template:
-    loader = PackageLoader("ethostat.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        clipped=_clipped,
-        seen=spelt,
-        line=one_line,
-        value=words.value,
-        interval=words.interval,
-        signed=words.signed,
-        signed_interval=words.signed_interval,
-        p=words.p_value,
-    )
-    return environment.get_template(name)
+    return environment(PackageLoader("ethostat.report"), clip=_CLIP).get_template(name)

@@ -14,16 +14,15 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, PrefixLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ethostat import charts
 from ethostat.access import ADMIN, ANYBODY, LABEL, Identity, csrf_token
 from ethostat.maths.estimate import Estimate
-from ethostat.report import words
+from ethostat.report.shell import environment
 from ethostat.server.policy import HEADERS
-from ethostat.visible import one_line, spelt
 
 _SCRIPTS = ("frame.js", "live.js", "course.js", "acts.js", "review.js")
 _STYLES = "dashboard.css"
@@ -137,18 +136,8 @@ def _environment() -> Environment:
     loader = PrefixLoader(
         {"report": PackageLoader("ethostat.report"), "dashboard": PackageLoader("ethostat.server.dashboard")}
     )
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        seen=spelt,
-        line=one_line,
-        clipped=_clipped,
-        value=words.value,
-        p=words.p_value,
-        interval=words.interval,
-        signed=words.signed,
-        signed_interval=words.signed_interval,
+    found = environment(loader, clip=_CLIP)
+    found.filters.update(
         estimate=_estimate,
         moment=moment,
         iso=iso,
@@ -157,12 +146,8 @@ def _environment() -> Environment:
         evidence=_evidence,
         quoted=_quoted,
     )
-    environment.globals.update(link=link)
-    return environment
-
-
-def _clipped(text: str) -> str:
-    return spelt(text) if len(text) <= _CLIP else f"{spelt(text[:_CLIP])}…"
+    found.globals.update(link=link)
+    return found
 
 
 def _quoted(text: str) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".part"
+"""How the name ends of what a process that was killed left unfinished beside its place."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -14,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whenever the process or the machine dies, `path` holds what it held before or all of the new. Raises OSError.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         yield unfinished
         _to_disk(unfinished)

@@ -94,6 +94,7 @@ def test_a_job_goes_on_where_it_was_stopped(log, whole, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         es.measure_groups([str(log)], by=BY, classifier=STATED, rules=es.Spread(_Stops(3), into, SMALL))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "job/parts").iterdir()}
+    (tmp_path / "job/parts/0.parquet.4711.part").write_bytes(b"PAR1, and then its writer was killed")
     told: list[es.Stand] = []
 
     found = es.measure_groups([str(log)], by=BY, classifier=STATED, rules=es.Spread(into=into, on_progress=told.append))
@@ -102,6 +103,7 @@ def test_a_job_goes_on_where_it_was_stopped(log, whole, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert told[0].begun_with == 3
     assert (told[-1].done, told[-1].rows) == (told[-1].fragments, 300)
+    assert len(list((tmp_path / "job/parts").iterdir())) == told[-1].fragments
     assert _same(found, whole)
     assert _same(es.read_grouped(into), whole)
 

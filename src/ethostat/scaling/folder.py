@@ -20,7 +20,7 @@ from pyarrow import fs, parquet
 
 from ethostat.errors import InvalidInput
 from ethostat.scaling.sources import located
-from ethostat.whole import replacing
+from ethostat.whole import UNFINISHED, replacing
 
 PLAN, RESULT = "plan.json", "result.json"
 _FORMAT = 1
@@ -81,6 +81,16 @@ class Folder:
         """The files of a folder in it."""
         selector = fs.FileSelector(f"{self._base}/{kind}", allow_not_found=True)
         return {one.base_name for one in self._system.get_file_info(selector) if one.is_file}
+
+    def sweep(self, kind: str) -> None:
+        """Take away what workers that were killed left unfinished, once all is done: till then others are at work.
+
+        An object store has nothing of the kind.
+        """
+        if isinstance(self._system, fs.LocalFileSystem):
+            for name in self.names(kind):
+                if name.endswith(UNFINISHED):
+                    Path(self._base, kind, name).unlink(missing_ok=True)
 
     def write_table(self, name: str, table: pa.Table, about: Mapping[str, Any]) -> None:
         """Put a Parquet file there, with a few values about it inside."""

@@ -182,6 +182,7 @@ def parts_of(folder: Folder, fragments: Sequence[Fragment], work: Any, rules: Sp
         rows, rejected = rows + about["rows"], rejected + about["rejected"]
         spent = time.monotonic() - began
         rules.on_progress(Stand(len(known), len(fragments), rows, rejected, before, spent))
+    folder.sweep("parts")
     return {one.id: known[one.id] for one in fragments}
 
 
